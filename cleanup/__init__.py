@@ -1,0 +1,1 @@
+"""What is removed: policies over registered targets, previews and bounded batches."""

@@ -1,0 +1,1 @@
+"""What goes out to readers: newsletters, their audience, issues and deliveries."""

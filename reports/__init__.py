@@ -1,0 +1,1 @@
+"""What is counted: report definitions, their runs and downloadable files."""

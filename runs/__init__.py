@@ -1,0 +1,1 @@
+"""What happened: the ledger, its only writer, and the page that explains each run."""

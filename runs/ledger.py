@@ -1,0 +1,272 @@
+"""The only writer of Run: plan, publish marks, claim, progress, finish, fail, skip.
+
+Every write names the state (and, once claimed, the attempt) that it expects, so that a second beat, a
+redelivered message or a worker that came back from the dead changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
+from django.db.models.functions import Coalesce
+
+from runs import clock
+from runs.models import Run, RunEvent, RunLink
+from runs.states import ALLOWED, OPEN, WAITING, Reason, State, Trigger
+
+LOST_WORKER_ATTEMPTS = 3
+BLOCKED_RETRY_SECONDS = 2
+PUBLISH_BACKOFF_CAP_SECONDS = 600
+
+
+class LeaseLost(Exception):
+    """Another attempt owns the run now; this one must stop without writing anything more."""
+
+
+class RunCancelled(Exception):
+    """Somebody asked for the run to be cancelled; the job should stop at the next safe point."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to perform one attempt of one run."""
+
+    run: Run
+    attempt: int
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What is needed to plan one run that no schedule's clock asked for."""
+
+    kind: str
+    target_id: int | None
+    target_label: str
+    trigger: Trigger
+    due_at: datetime | None = None
+    schedule_id: int | None = None
+    schedule_name: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    time_zone: str = "UTC"
+    queue: str = "default"
+    exclusive: bool = True
+    time_limit_seconds: int = 3600
+    max_attempts: int = 1
+    retry_delay_seconds: int = 60
+    requested_by_id: int | None = None
+    requested_by_name: str = ""
+    idempotency_key: str | None = None
+    retry_of_id: int | None = None
+
+
+def plan(new: NewRun) -> Run:
+    """Adds a planned run, or returns the one that the same idempotency key made before."""
+    now = clock.now()
+    values: dict[str, Any] = {name: getattr(new, name) for name in new.__dataclass_fields__}
+    values["due_at"] = new.due_at or now
+    key = values.pop("idempotency_key")
+    values |= {"state": State.PLANNED, "next_publish_at": now}
+    if key is None:
+        return Run.objects.create(**values)
+    run, _ = Run.objects.get_or_create(idempotency_key=key, defaults=values)
+    return run
+
+
+def plan_many(rows: Sequence[Run]) -> None:
+    """Inserts occurrences; one that exists already (same schedule, same due time) is left as it is."""
+    Run.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
+
+
+def mark_published(run_ids: Sequence[int], now: datetime) -> None:
+    """Notes that messages were handed to the broker and when each is to be sent again if unclaimed.
+
+    The row stays in the outbox until a worker claims it: a lost message is only a delay.
+    """
+    if not run_ids:
+        return
+    delays = [When(publish_count=count, then=Value(now + _publish_backoff(count + 1))) for count in range(6)]
+    Run.objects.filter(pk__in=run_ids, state__in=WAITING).update(
+        state=State.PUBLISHED,
+        published_at=Coalesce("published_at", Value(now)),
+        next_publish_at=Case(*delays, default=Value(now + timedelta(seconds=PUBLISH_BACKOFF_CAP_SECONDS))),
+        publish_count=F("publish_count") + 1,
+    )
+
+
+def _publish_backoff(count: int) -> timedelta:
+    seconds = min(settings.REPUBLISH_SECONDS * 2 ** (count - 1), PUBLISH_BACKOFF_CAP_SECONDS)
+    return timedelta(seconds=seconds)
+
+
+def claim(run_id: int, worker: str) -> Claim | None:
+    """Takes the run for one attempt, or returns None when it is done, owned, too late or must wait."""
+    now = clock.now()
+    expire_unstarted(now, run_ids=[run_id])
+    busy = Run.objects.filter(schedule_id=OuterRef("schedule_id"), state=State.RUNNING, exclusive=True).exclude(
+        pk=OuterRef("pk")
+    )
+    claimable = Run.objects.filter(pk=run_id).filter(
+        Q(state__in=WAITING, cancel_requested_at=None) | Q(state=State.RUNNING, lease_until__lt=now)
+    )
+    free = claimable.filter(Q(exclusive=False) | Q(schedule_id=None) | ~Exists(busy))
+    try:
+        with transaction.atomic():
+            changed = free.update(
+                state=State.RUNNING,
+                attempt=F("attempt") + 1,
+                lease_until=now + timedelta(seconds=settings.LEASE_SECONDS),
+                worker=worker,
+                next_publish_at=None,
+                started_at=now,
+                reason="",
+                reason_text="",
+                error="",
+                traceback="",
+            )
+    except IntegrityError:  # another run of the same schedule was claimed between our look and our write
+        changed = 0
+    if not changed:
+        _drop_or_wait(run_id, claimable.exists(), now)
+        return None
+    run = Run.objects.get(pk=run_id)
+    return Claim(run=run, attempt=run.attempt)
+
+
+def _drop_or_wait(run_id: int, is_blocked: bool, now: datetime) -> None:
+    if is_blocked:
+        Run.objects.filter(pk=run_id, state__in=WAITING).update(
+            next_publish_at=now + timedelta(seconds=BLOCKED_RETRY_SECONDS), publish_count=0
+        )
+    else:
+        Run.objects.filter(pk=run_id).update(duplicates_dropped=F("duplicates_dropped") + 1)
+
+
+def renew(claimed: Claim) -> None:
+    """Extends the lease.
+
+    Raises:
+        LeaseLost: another attempt owns the run.
+        RunCancelled: somebody asked for it to stop.
+    """
+    lease_until = clock.now() + timedelta(seconds=settings.LEASE_SECONDS)
+    if not _mine(claimed).update(lease_until=lease_until):
+        raise LeaseLost
+    if Run.objects.filter(pk=claimed.run.pk).exclude(cancel_requested_at=None).exists():
+        raise RunCancelled
+
+
+def progress(claimed: Claim, done: int, total: int | None, unit: str) -> None:
+    """Stores how far the job is and renews the lease; raises as :func:`renew` does."""
+    _mine(claimed).update(progress_done=done, progress_total=total, progress_unit=unit[:40])
+    renew(claimed)
+
+
+def log(run_id: int, message: str, *, level: str = RunEvent.Level.INFO, attempt: int = 0) -> None:
+    """Adds one log line to the run."""
+    RunEvent.objects.create(run_id=run_id, message=message[:1000], level=level, attempt=attempt)
+
+
+def attach(claimed: Claim, label: str, url: str) -> None:
+    """Adds a link to something the run made; the same URL twice is one link."""
+    RunLink.objects.get_or_create(run_id=claimed.run.pk, url=url, defaults={"label": label[:120]})
+
+
+def finish(claimed: Claim, result: str) -> None:
+    """Ends the run well, with one line in words. Raises :class:`LeaseLost` as every fenced write."""
+    _end(claimed, State.SUCCEEDED, result=result[:300])
+
+
+def fail(claimed: Claim, error: str, *, traceback: str = "", reason: Reason = Reason.ERROR, may_retry: bool = True) -> State:
+    """Ends the attempt badly: another attempt if any is left, else the run has failed."""
+    log(claimed.run.pk, error, level=RunEvent.Level.ERROR, attempt=claimed.attempt)
+    if may_retry and claimed.attempt < claimed.run.max_attempts:
+        delay = claimed.run.retry_delay_seconds * 2 ** (claimed.attempt - 1)
+        again = clock.now() + timedelta(seconds=delay)
+        _end(
+            claimed, State.PLANNED, finished_at=None, next_publish_at=again, publish_count=0, reason=reason,
+            reason_text=f"attempt {claimed.attempt} failed; the next one starts in {delay} s"[:300],
+            error=error, traceback=traceback,
+        )  # fmt: skip
+        return State.PLANNED
+    _end(claimed, State.FAILED, reason=reason, reason_text=reason.label, error=error, traceback=traceback)
+    return State.FAILED
+
+
+def cancelled(claimed: Claim, result: str) -> None:
+    """Ends the run because somebody asked for it."""
+    _end(claimed, State.CANCELLED, reason=Reason.CANCELLED_BY_STAFF, reason_text=result[:300])
+
+
+def request_cancel(run: Run) -> State:
+    """Stops a waiting run at once, or asks a running one to stop at its next safe point; returns the state."""
+    now = clock.now()
+    Run.objects.filter(pk=run.pk, state__in=OPEN).update(cancel_requested_at=now)
+    Run.objects.filter(pk=run.pk, state__in=WAITING).update(
+        state=State.CANCELLED, finished_at=now, next_publish_at=None,
+        reason=Reason.CANCELLED_BY_STAFF, reason_text=Reason.CANCELLED_BY_STAFF.label,
+    )  # fmt: skip
+    return State(Run.objects.values_list("state", flat=True).get(pk=run.pk))
+
+
+def withdraw(schedule_id: int, reason: Reason, reason_text: str) -> int:
+    """Skips a schedule's waiting runs that no worker has claimed; returns how many."""
+    return Run.objects.filter(schedule_id=schedule_id, state__in=WAITING, trigger=Trigger.SCHEDULE).update(
+        state=State.SKIPPED, reason=reason, reason_text=reason_text[:300], finished_at=clock.now(), next_publish_at=None
+    )
+
+
+def expire_unstarted(now: datetime, run_ids: Iterable[int] | None = None) -> int:
+    """Ends waiting runs whose start deadline has passed as missed; returns how many."""
+    late = Run.objects.filter(state__in=WAITING, deadline_at__lt=now, attempt=0)
+    if run_ids is not None:
+        late = late.filter(pk__in=list(run_ids))
+    return late.update(
+        state=State.MISSED, reason=Reason.DEADLINE, reason_text=Reason.DEADLINE.label, finished_at=now, next_publish_at=None
+    )
+
+
+def rescue(now: datetime) -> list[int]:
+    """Decides runs whose worker went silent: another attempt, or failed. Returns the runs touched."""
+    touched = []
+    expired = Run.objects.filter(state=State.RUNNING, lease_until__lt=now).only("pk", "attempt", "max_attempts")
+    for run in expired[:500]:
+        is_cancelled = Run.objects.filter(pk=run.pk).exclude(cancel_requested_at=None).exists()
+        tries_left = run.attempt < max(run.max_attempts, LOST_WORKER_ATTEMPTS)
+        silent = Run.objects.filter(pk=run.pk, state=State.RUNNING, attempt=run.attempt, lease_until__lt=now)
+        if is_cancelled:
+            values: dict[str, Any] = {
+                "state": State.CANCELLED, "reason": Reason.CANCELLED_BY_STAFF, "finished_at": now,
+                "reason_text": "cancelled; its worker had stopped before it could answer",
+            }  # fmt: skip
+        elif tries_left:
+            values = {
+                "state": State.PLANNED, "next_publish_at": now, "publish_count": 0, "reason": Reason.WORKER_LOST,
+                "reason_text": "the worker stopped in the middle; starting again",
+            }  # fmt: skip
+        else:
+            values = {
+                "state": State.FAILED, "reason": Reason.WORKER_LOST, "reason_text": Reason.WORKER_LOST.label,
+                "error": f"The worker stopped in the middle {run.attempt} times.", "finished_at": now,
+            }  # fmt: skip
+        if silent.update(lease_until=None, **values):
+            log(run.pk, "The worker went silent.", level=RunEvent.Level.WARNING, attempt=run.attempt)
+            touched.append(run.pk)
+    return touched
+
+
+def _mine(claimed: Claim) -> Any:
+    return Run.objects.filter(pk=claimed.run.pk, attempt=claimed.attempt, state=State.RUNNING)
+
+
+def _end(claimed: Claim, state: State, **values: Any) -> None:
+    if state not in ALLOWED[State.RUNNING]:
+        raise ValueError(f"a running run cannot become {state}")
+    values.setdefault("finished_at", clock.now())
+    if not _mine(claimed).update(state=state, lease_until=None, **values):
+        raise LeaseLost

@@ -1,0 +1,83 @@
+"""The registry of job kinds: domain apps announce here what they can do, so schedules imports none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from django.apps import apps
+from django.db import models
+
+from runs.tasks import RunContext
+
+
+@dataclass(frozen=True)
+class PolicyDefaults:
+    """What a new schedule of the kind starts with; staff may change each."""
+
+    missed: str = "latest"
+    start_deadline_seconds: int | None = 3600
+    overlap: str = "skip"
+    time_limit_seconds: int = 3600
+    retries: int = 0
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """One kind of job that a schedule, a person or an event can start."""
+
+    key: str
+    """Stable identifier, stored in schedules and runs."""
+    label: str
+    """What staff read: "Newsletter"."""
+    perform: Callable[[RunContext], str]
+    """Does the job in a worker and returns the result in one line; raises JobFailed in words."""
+    icon: str = "bolt"
+    """Material symbol shown beside the name."""
+    target_model: str = ""
+    """The model staff choose from, as "app_label.ModelName"; empty for jobs started by events only."""
+    queue: str = "default"
+    describe_impact: Callable[[models.Model], str] = field(default=lambda target: "")
+    """What running it now would do, in words: "Sends to 200 subscribers of City news"."""
+    admin_permission: str = ""
+    """Permission (app.codename) needed, besides run_now, to schedule or start this kind."""
+    defaults: PolicyDefaults = field(default_factory=PolicyDefaults)
+
+    @property
+    def is_schedulable(self) -> bool:
+        return bool(self.target_model)
+
+    def targets(self) -> models.QuerySet[models.Model]:
+        """Everything of this kind that staff may put on a schedule."""
+        return apps.get_model(self.target_model)._default_manager.all()
+
+    def target(self, target_id: int | None) -> models.Model | None:
+        """The target with this number, or None when it was deleted."""
+        if not self.target_model or target_id is None:
+            return None
+        return self.targets().filter(pk=target_id).first()
+
+
+class UnknownKind(LookupError):
+    """No installed app registered this kind of job."""
+
+
+_registry: dict[str, JobKind] = {}
+
+
+def register(kind: JobKind) -> None:
+    """Adds a kind; registering the same key again replaces it (apps are loaded more than once in tests)."""
+    _registry[kind.key] = kind
+
+
+def get(key: str) -> JobKind:
+    """The kind with this key. Raises UnknownKind."""
+    try:
+        return _registry[key]
+    except KeyError:
+        raise UnknownKind(key) from None
+
+
+def schedulable() -> Iterable[JobKind]:
+    """The kinds that staff can put on a schedule, in the order they were registered."""
+    return [kind for kind in _registry.values() if kind.is_schedulable]

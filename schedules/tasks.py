@@ -1,0 +1,20 @@
+"""The one Celery task of the product: perform the run whose id the message carries."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from runs.tasks import JobFailed, LedgerTask, RunContext
+from schedules import kinds
+
+
+@shared_task(base=LedgerTask, name="schedules.run_job")
+def run_job(run: RunContext) -> str:
+    """Looks up the run's kind and performs it; returns the result in one line of words."""
+    try:
+        kind = kinds.get(run.kind)
+    except kinds.UnknownKind as error:
+        raise JobFailed(
+            f"No part of this installation knows the kind of job “{run.kind}”.", may_retry=False
+        ) from error
+    return kind.perform(run)
