@@ -1,0 +1,50 @@
+"""Celery's own hooks: a worker shows a sign of life in the ledger while it is up."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from celery.signals import worker_ready, worker_shutdown
+from django.db import connection
+
+from runs import clock, heartbeats
+from runs.models import Heartbeat
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 10
+_stop = threading.Event()
+
+
+def _show_life(name: str, details: dict[str, Any]) -> None:
+    while True:
+        try:
+            heartbeats.beat(name, "worker", clock.now(), **details)
+        except Exception as error:
+            logger.warning("cannot note the worker's sign of life (%s)", error)
+        finally:
+            # The pool may fork at any time; no child shall inherit a connection that is in use.
+            connection.close()
+        if _stop.wait(SECONDS):
+            return
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def start(sender: Any, **_: Any) -> None:
+    """Begins when the worker takes messages."""
+    details = {"name": str(sender.hostname), "queues": sorted(sender.app.amqp.queues.consume_from)}
+    _stop.clear()
+    threading.Thread(target=_show_life, args=(heartbeats.process_name("worker"), details), name="life", daemon=True).start()
+    logger.info("worker is up (%s)", sender.hostname)
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def stop(**_: Any) -> None:
+    """Ends with the worker, which then is no longer counted as one that should answer."""
+    _stop.set()
+    try:
+        Heartbeat.objects.filter(name=heartbeats.process_name("worker")).delete()
+    except Exception as error:
+        logger.warning("cannot take back the worker's sign of life (%s)", error)

@@ -1,0 +1,127 @@
+"""What a schedule is to become, and the one validation that every door goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.core.exceptions import ValidationError
+from django_celery_beat.models import PeriodicTask
+
+from runs import clock
+from schedules import cron, kinds
+from schedules.models import YEAR_SECONDS, Schedule
+
+MAX_NAME_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class ScheduleDraft:
+    """Every value that staff decide about a schedule."""
+
+    name: str
+    kind: str
+    target_id: int | None
+    mode: str = Schedule.Mode.CRON
+    expression: str = ""
+    time_zone: str = "UTC"
+    every_seconds: int | None = None
+    once_at: datetime | None = None
+    ends_at: datetime | None = None
+    max_runs: int | None = None
+    missed: str = "latest"
+    start_deadline_seconds: int | None = None
+    overlap: str = "skip"
+    time_limit_seconds: int = 3600
+    retries: int = 0
+
+    @classmethod
+    def of(cls, schedule: Schedule) -> ScheduleDraft:
+        """The values that an existing schedule has."""
+        return cls(**{field.name: getattr(schedule, field.name) for field in fields(cls)})
+
+    @property
+    def timing_values(self) -> tuple[Any, ...]:
+        """The values that decide when it is due; a change of any is a new version of the schedule."""
+        return (self.mode, self.expression, self.time_zone, self.every_seconds, self.once_at)
+
+    def schedule_values(self) -> dict[str, Any]:
+        """The values stored on Schedule itself (its name is on the PeriodicTask)."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        del values["name"]
+        return values
+
+
+def validate(draft: ScheduleDraft, existing: Schedule | None = None) -> None:
+    """Raises ValidationError with a message per field, in plain words."""
+    errors: dict[str, str] = {}
+    _check_name(draft, existing, errors)
+    _check_target(draft, errors)
+    _check_zone(draft, errors)
+    if "time_zone" not in errors:
+        _check_timing(draft, existing, errors)
+    if draft.start_deadline_seconds is not None and draft.start_deadline_seconds < 60:
+        errors["start_deadline_seconds"] = "Give it at least one minute to start."
+    if draft.max_runs is not None and draft.max_runs < 1:
+        errors["max_runs"] = "Write at least 1, or leave it empty for no limit."
+    if not 10 <= draft.time_limit_seconds <= 86400:
+        errors["time_limit_seconds"] = "The time limit must be between 10 seconds and 24 hours."
+    if not 0 <= draft.retries <= 10:
+        errors["retries"] = "Write a number from 0 to 10."
+    for field in ("mode", "missed", "overlap"):
+        choices = dict(Schedule._meta.get_field(field).flatchoices)
+        if getattr(draft, field) not in choices:
+            errors[field] = f"Choose one of: {', '.join(choices)}."
+    if errors:
+        raise ValidationError(errors)
+
+
+def _check_name(draft: ScheduleDraft, existing: Schedule | None, errors: dict[str, str]) -> None:
+    if not draft.name.strip():
+        errors["name"] = "Give the schedule a name, such as “Weekly letter, Mondays”."
+        return
+    if len(draft.name) > MAX_NAME_LENGTH:
+        errors["name"] = f"The name is longer than {MAX_NAME_LENGTH} characters."
+        return
+    same = PeriodicTask.objects.filter(name=draft.name)
+    if existing is not None:
+        same = same.exclude(pk=existing.periodic_task_id)
+    if same.exists():
+        errors["name"] = f"Another schedule is already called “{draft.name}”. Choose a different name."
+
+
+def _check_target(draft: ScheduleDraft, errors: dict[str, str]) -> None:
+    try:
+        kind = kinds.get(draft.kind)
+    except kinds.UnknownKind:
+        errors["target_id"] = "Choose what to run."
+        return
+    if not kind.is_schedulable or kind.target(draft.target_id) is None:
+        errors["target_id"] = f"That {kind.label.lower()} no longer exists. Choose another one."
+
+
+def _check_zone(draft: ScheduleDraft, errors: dict[str, str]) -> None:
+    try:
+        ZoneInfo(draft.time_zone)
+    except (KeyError, ValueError, OSError):
+        errors["time_zone"] = f"“{draft.time_zone}” is not a time zone. Write one such as Europe/Berlin or UTC."
+
+
+def _check_timing(draft: ScheduleDraft, existing: Schedule | None, errors: dict[str, str]) -> None:
+    if draft.mode == Schedule.Mode.CRON:
+        try:
+            cron.parse(draft.expression, draft.time_zone)
+        except cron.CronError as error:
+            errors["expression"] = str(error)
+    elif draft.mode == Schedule.Mode.INTERVAL:
+        if draft.every_seconds is None or not 60 <= draft.every_seconds <= YEAR_SECONDS:
+            errors["every_seconds"] = "Write how often: at least every minute, at most once a year."
+    elif draft.mode == Schedule.Mode.ONCE:
+        if draft.once_at is None:
+            errors["once_at"] = "Write the date and time, such as 2026-12-24 18:00."
+        elif (existing is None or existing.once_at != draft.once_at) and draft.once_at < clock.now() - timedelta(minutes=1):
+            errors["once_at"] = "That time has passed. Choose one in the future, or use Run now."
+    if draft.ends_at is not None and draft.ends_at <= clock.now() and (existing is None or existing.ends_at != draft.ends_at):
+        errors["ends_at"] = "That end has already passed. Choose a later one, or leave it empty."

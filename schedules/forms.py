@@ -1,0 +1,254 @@
+"""The schedule form and the small forms of its verbs; validation itself lives in drafts.py."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminRadioSelectWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from schedules import kinds
+from schedules.drafts import MAX_NAME_LENGTH, ScheduleDraft, validate
+from schedules.models import Schedule
+from schedules.policies import MISSED_CHOICES, OVERLAP_CHOICES
+
+UNIT_SECONDS = {"minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800}
+MAX_TARGETS_LISTED = 500
+
+
+def target_choices() -> list[tuple[str, Any]]:
+    """Everything that can be scheduled, grouped by kind: ("newsletter:3", "Weekly letter")."""
+    groups: list[tuple[str, Any]] = [("", "Choose what to run…")]
+    for kind in kinds.schedulable():
+        options = [(f"{kind.key}:{target.pk}", str(target)) for target in kind.targets()[:MAX_TARGETS_LISTED]]
+        if options:
+            groups.append((kind.label, options))
+    return groups
+
+
+class LocalDateTimeInput(forms.DateTimeInput):
+    """The browser's own date and time picker; the value is wall-clock time in the schedule's zone."""
+
+    input_type = "datetime-local"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%dT%H:%M", attrs={"class": UnfoldAdminTextInputWidget().attrs["class"]})
+
+
+class WallClockField(forms.DateTimeField):
+    """A date and time without a zone; the form reads it in the schedule's zone."""
+
+    widget = LocalDateTimeInput
+
+    def prepare_value(self, value: Any) -> Any:
+        return value
+
+    def to_python(self, value: Any) -> datetime | None:
+        if value in self.empty_values:
+            return None
+        if isinstance(value, datetime):
+            return value
+        try:
+            parsed = datetime.fromisoformat(str(value).strip())
+        except ValueError:
+            raise ValidationError("Write a date and time that exist, such as 2026-12-24 18:00.") from None
+        return parsed.replace(tzinfo=None)
+
+
+class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What → when → rules."""
+
+    what = forms.ChoiceField(label="What to run", widget=UnfoldAdminSelectWidget)
+    name = forms.CharField(
+        label="Name", max_length=MAX_NAME_LENGTH, widget=UnfoldAdminTextInputWidget,
+        help_text="How you and others will recognise it, such as “Weekly letter, Mondays”.",
+    )  # fmt: skip
+    words = forms.CharField(
+        label="In words", required=False, widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+        help_text="Try “every weekday at 9” or “first Monday of the month 07:30”. The preview shows how it was read.",
+    )  # fmt: skip
+    mode = forms.ChoiceField(
+        label="How often", choices=Schedule.Mode.choices, widget=UnfoldAdminRadioSelectWidget, initial=Schedule.Mode.CRON
+    )
+    expression = forms.CharField(
+        label="Pattern", required=False, max_length=120,
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text="Five parts: minute, hour, day of the month, month, weekday. 0 9 * * 1 is every Monday at 09:00.",
+    )  # fmt: skip
+    every_amount = forms.IntegerField(label="Every", required=False, min_value=1, widget=UnfoldAdminIntegerFieldWidget)
+    every_unit = forms.ChoiceField(
+        label="Unit", required=False, choices=[(unit, unit) for unit in UNIT_SECONDS], widget=UnfoldAdminSelectWidget
+    )
+    once_at = WallClockField(label="Date and time", required=False)
+    time_zone = forms.CharField(
+        label="Time zone", widget=UnfoldAdminTextInputWidget(attrs={"list": "time-zones", "autocomplete": "off"}),
+        help_text="The clock it follows, such as Europe/Berlin.",
+    )  # fmt: skip
+    ends_at = WallClockField(label="Ends on", required=False, help_text="Leave empty to go on until you stop it.")
+    max_runs = forms.IntegerField(
+        label="Ends after this many runs", required=False, min_value=1, widget=UnfoldAdminIntegerFieldWidget
+    )
+    missed = forms.ChoiceField(
+        label="If nothing was running when it was due", choices=MISSED_CHOICES, widget=UnfoldAdminRadioSelectWidget,
+        help_text="After a power cut or an update, for example.",
+    )  # fmt: skip
+    overlap = forms.ChoiceField(
+        label="If the previous run has not finished", choices=OVERLAP_CHOICES, widget=UnfoldAdminRadioSelectWidget
+    )
+    start_deadline_minutes = forms.IntegerField(
+        label="Must start within (minutes)", required=False, min_value=1, widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Later than this it is recorded as missed instead. Leave empty for no limit.",
+    )  # fmt: skip
+    time_limit_minutes = forms.IntegerField(
+        label="Stop after (minutes)", min_value=1, max_value=1440, widget=UnfoldAdminIntegerFieldWidget
+    )
+    retries = forms.IntegerField(
+        label="Try again after an error", min_value=0, max_value=10, widget=UnfoldAdminIntegerFieldWidget,
+        help_text="How many more times, one minute later at first, then with longer waits.",
+    )  # fmt: skip
+    seen_version = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    class Meta:
+        model = Schedule
+        fields = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        what = self.fields["what"]
+        assert isinstance(what, forms.ChoiceField)
+        what.choices = target_choices()
+        for name, value in self._initial_values().items():
+            self.initial.setdefault(name, value)
+
+    def _initial_values(self) -> dict[str, Any]:
+        schedule = self.instance if self.instance.pk else None
+        if schedule is None:
+            return {
+                "time_zone": timezone.get_current_timezone_name(), "mode": Schedule.Mode.CRON, "missed": "latest",
+                "overlap": "skip", "time_limit_minutes": 60, "retries": 0, "expression": "", "every_unit": "hours",
+            }  # fmt: skip
+        seconds = schedule.every_seconds
+        unit = next((u for u in reversed(UNIT_SECONDS) if seconds and seconds % UNIT_SECONDS[u] == 0), "minutes")
+        return {
+            "what": f"{schedule.kind}:{schedule.target_id}",
+            "name": schedule.name,
+            "mode": schedule.mode,
+            "expression": schedule.expression,
+            "every_amount": seconds // UNIT_SECONDS[unit] if seconds else None,
+            "every_unit": unit,
+            "once_at": _wall_clock(schedule.once_at, schedule.time_zone),
+            "ends_at": _wall_clock(schedule.ends_at, schedule.time_zone),
+            "time_zone": schedule.time_zone,
+            "max_runs": schedule.max_runs,
+            "missed": schedule.missed,
+            "overlap": schedule.overlap,
+            "start_deadline_minutes": schedule.start_deadline_seconds and schedule.start_deadline_seconds // 60,
+            "time_limit_minutes": max(1, schedule.time_limit_seconds // 60),
+            "retries": schedule.retries,
+            "seen_version": schedule.changed_at.isoformat(),
+        }
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        draft = self.draft()
+        try:
+            validate(draft, self.instance if self.instance.pk else None)
+        except ValidationError as error:
+            for field, messages in error.message_dict.items():
+                name = _FORM_FIELD.get(field, field)
+                if name not in self._errors:
+                    self.add_error(name if name in self.fields else None, messages)
+        return cleaned
+
+    def draft(self) -> ScheduleDraft:
+        """The values of the form as the services take them; fields that did not parse are left at their defaults."""
+        values = self.cleaned_data
+        kind, _, target = str(values.get("what") or "").partition(":")
+        zone = str(values.get("time_zone") or "UTC").strip()
+        mode = values.get("mode") or Schedule.Mode.CRON
+        amount, unit = values.get("every_amount"), values.get("every_unit") or "minutes"
+        minutes = values.get("start_deadline_minutes")
+        return ScheduleDraft(
+            name=str(values.get("name") or "").strip(),
+            kind=kind,
+            target_id=int(target) if target.isdigit() else None,
+            mode=mode,
+            expression=" ".join(str(values.get("expression") or "").split()) if mode == Schedule.Mode.CRON else "",
+            time_zone=zone,
+            every_seconds=amount * UNIT_SECONDS[unit] if mode == Schedule.Mode.INTERVAL and amount else None,
+            once_at=_instant(values.get("once_at"), zone) if mode == Schedule.Mode.ONCE else None,
+            ends_at=_instant(values.get("ends_at"), zone),
+            max_runs=values.get("max_runs"),
+            missed=values.get("missed") or "latest",
+            start_deadline_seconds=minutes * 60 if minutes else None,
+            overlap=values.get("overlap") or "skip",
+            time_limit_seconds=(values.get("time_limit_minutes") or 60) * 60,
+            retries=values.get("retries") or 0,
+        )
+
+    def seen_version_at(self) -> datetime | None:
+        """When the schedule that the editor saw had last been changed."""
+        try:
+            return datetime.fromisoformat(self.cleaned_data.get("seen_version") or "")
+        except ValueError:
+            return None
+
+
+_FORM_FIELD = {
+    "target_id": "what",
+    "every_seconds": "every_amount",
+    "start_deadline_seconds": "start_deadline_minutes",
+    "time_limit_seconds": "time_limit_minutes",
+}
+
+
+class PauseForm(forms.Form):
+    """Why, and until when."""
+
+    reason = forms.CharField(
+        label="Why?", max_length=200, widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
+        help_text="Others will see this, such as “Waiting for the new logo”.",
+    )  # fmt: skip
+    until = WallClockField(
+        label="Until", required=False, help_text="It then starts again by itself. Leave empty to resume it by hand."
+    )
+
+    def __init__(self, *args: Any, time_zone: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.time_zone = time_zone
+
+    def clean_until(self) -> datetime | None:
+        return _instant(self.cleaned_data["until"], self.time_zone)
+
+
+def time_zone_names() -> list[str]:
+    """The zones offered while typing; any IANA name is accepted."""
+    return sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
+
+
+def _instant(wall: datetime | None, zone: str) -> datetime | None:
+    """The instant at which clocks in the zone show ``wall`` (the first of two; after the gap where it is skipped)."""
+    if wall is None:
+        return None
+    try:
+        return wall.replace(tzinfo=ZoneInfo(zone)).astimezone(timezone.get_fixed_timezone(0))
+    except (KeyError, ValueError, OSError, OverflowError):
+        return wall.replace(tzinfo=timezone.get_fixed_timezone(0))
+
+
+def _wall_clock(moment: datetime | None, zone: str) -> datetime | None:
+    if moment is None:
+        return None
+    try:
+        return moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    except (KeyError, ValueError, OSError):
+        return moment.replace(tzinfo=None)

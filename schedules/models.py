@@ -1,0 +1,140 @@
+"""Schedule: what is run when, by which rules; 1:1 with django-celery-beat's PeriodicTask."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.utils.functional import cached_property
+from django_celery_beat.models import PeriodicTask
+
+from schedules import cron, kinds
+from schedules.policies import MISSED_CHOICES, OVERLAP_CHOICES, Policy
+from schedules.timing import CronTiming, IntervalTiming, OnceTiming, Timing
+
+YEAR_SECONDS = 366 * 86400
+
+
+class Schedule(models.Model):
+    """The truth about one schedule; its PeriodicTask row is kept in step for stock tools."""
+
+    class Mode(models.TextChoices):
+        CRON = "cron", "On certain days and times"
+        INTERVAL = "interval", "Every so often"
+        ONCE = "once", "Once"
+
+    periodic_task = models.OneToOneField(PeriodicTask, on_delete=models.CASCADE, related_name="schedule")
+    kind = models.CharField(max_length=40)
+    target_id = models.BigIntegerField()
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+
+    mode = models.CharField(max_length=8, choices=Mode.choices, default=Mode.CRON)
+    expression = models.CharField(max_length=120, blank=True)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    every_seconds = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(60), MaxValueValidator(YEAR_SECONDS)]
+    )
+    anchor_at = models.DateTimeField(null=True, blank=True)
+    once_at = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(null=True, blank=True)
+    max_runs = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+
+    missed = models.CharField(max_length=8, choices=MISSED_CHOICES, default="latest")
+    start_deadline_seconds = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(60)])
+    overlap = models.CharField(max_length=8, choices=OVERLAP_CHOICES, default="skip")
+    time_limit_seconds = models.PositiveIntegerField(default=3600, validators=[MinValueValidator(10), MaxValueValidator(86400)])
+    retries = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(10)])
+
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_until = models.DateTimeField(null=True, blank=True)
+    pause_reason = models.CharField(max_length=200, blank=True)
+    paused_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    skip_at = models.DateTimeField(null=True, blank=True)
+    broken_reason = models.CharField(max_length=300, blank=True)
+
+    cursor_at = models.DateTimeField(help_text="Every due time up to here has its ledger row.")
+    next_due_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    planned_count = models.PositiveIntegerField(default=0)
+    spec_version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering: ClassVar = ["periodic_task__name"]
+        permissions: ClassVar = [
+            ("pause_schedule", "Can pause and resume a schedule"),
+            ("run_schedule", "Can run a schedule now"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["paused_until"], condition=Q(paused_at__isnull=False), name="schedule_paused"),
+            models.Index(fields=["id"], condition=~Q(broken_reason=""), name="schedule_broken"),
+            models.Index(fields=["kind", "target_id"], name="schedule_by_target"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        return str(self.periodic_task.name)
+
+    @property
+    def is_paused(self) -> bool:
+        return self.paused_at is not None
+
+    @cached_property
+    def timing(self) -> Timing:
+        """When it is due. Raises :class:`schedules.cron.CronError` when the stored values cannot be read."""
+        if self.mode == self.Mode.CRON:
+            return CronTiming(cron.parse(self.expression, self.time_zone))
+        if self.mode == self.Mode.INTERVAL:
+            if not self.every_seconds or self.anchor_at is None:
+                raise cron.CronError("The interval is missing; write for example 30 minutes.", "every")
+            return IntervalTiming(self.anchor_at, timedelta(seconds=self.every_seconds))
+        if self.once_at is None:
+            raise cron.CronError("The date and time are missing; write for example 2026-12-24 18:00.", "once_at")
+        return OnceTiming(self.once_at, self.time_zone)
+
+    def describe(self) -> str:
+        """When it runs, in words; the reason instead when it cannot be read."""
+        try:
+            return self.timing.describe()
+        except cron.CronError as error:
+            return f"Cannot be read: {error}"
+
+    def next_after(self, after: datetime) -> datetime | None:
+        """The next due time strictly after ``after``, or None when it has ended."""
+        following = self.timing.upcoming(after, 1)
+        if not following or (self.ends_at is not None and following[0] > self.ends_at):
+            return None
+        if self.max_runs is not None and self.planned_count >= self.max_runs:
+            return None
+        return following[0]
+
+    def policy(self) -> Policy:
+        """Its rules in the form that :mod:`schedules.policies` decides on."""
+        return Policy(
+            missed=self.missed,
+            start_deadline=_seconds(self.start_deadline_seconds),
+            overlap=self.overlap,
+            paused_from=self.paused_at,
+            paused_until=self.paused_until,
+            pause_reason=self.pause_reason,
+            skip_at=self.skip_at,
+            runs_left=None if self.max_runs is None else max(0, self.max_runs - self.planned_count),
+        )
+
+    def target(self) -> models.Model | None:
+        """What it runs; None when that was deleted or its kind is not installed."""
+        try:
+            return kinds.get(self.kind).target(self.target_id)
+        except kinds.UnknownKind:
+            return None
+
+
+def _seconds(value: int | None) -> timedelta | None:
+    return None if value is None else timedelta(seconds=value)

@@ -1,0 +1,224 @@
+"""Turns due schedules into ledger rows: one transaction per batch, no broker, no memory between ticks.
+
+Any number of beats may call this at once. On PostgreSQL they share the due rows by SKIP LOCKED; on SQLite
+the single writer arbitrates; the unique key on (schedule, due time) makes a double impossible everywhere.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, models, transaction
+from django.db.models import Count
+from django_celery_beat.models import PeriodicTask
+
+from runs import clock, ledger
+from runs.models import Run
+from runs.states import OPEN, Reason, State, Trigger
+from schedules import kinds
+from schedules.cron import CronError
+from schedules.models import Schedule
+from schedules.policies import Decision, decide
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+OCCURRENCES_PER_SCHEDULE = 1000
+"""Due times decided for one schedule in one transaction; after a long outage the rest follows in the next."""
+
+
+@dataclass
+class _Outcome:
+    """What one schedule's row becomes."""
+
+    schedule: Schedule
+    cursor_at: datetime
+    next_due_at: datetime | None
+    planned: int = 0
+    skip_at: datetime | None = None
+    broken_reason: str = ""
+
+
+def plan_due() -> int:
+    """Plans everything that is due now, one batch; returns how many schedules were handled."""
+    due = Schedule.objects.filter(next_due_at__lte=clock.now())
+    if not due.exists():  # the idle tick: one index probe, no write lock
+        return 0
+    with transaction.atomic():
+        now = clock.now()
+        batch = list(locked(due).order_by("next_due_at")[:BATCH])
+        settle(batch, now)
+    return len(batch)
+
+
+def end_pauses() -> int:
+    """Ends pauses whose time has come, once every occurrence inside them has its row; returns how many."""
+    over = Schedule.objects.filter(paused_at__isnull=False, paused_until__lte=clock.now())
+    if not over.exists():
+        return 0
+    with transaction.atomic():
+        now = clock.now()
+        batch = list(locked(over)[:BATCH])
+        settle(batch, now)
+        ended = [schedule.pk for schedule in batch]
+        Schedule.objects.filter(pk__in=ended).update(paused_at=None, paused_until=None, pause_reason="", paused_by=None)
+        PeriodicTask.objects.filter(schedule__in=ended).update(enabled=True)
+    return len(batch)
+
+
+def settle(schedules: Sequence[Schedule], now: datetime) -> None:
+    """Decides every due time up to ``now`` for these (locked) schedules and moves their cursors.
+
+    Call it inside a transaction; services call it before they pause, resume or edit, so that each due time
+    is decided under the rules that held when it fell due.
+    """
+    unfinished = _unfinished([schedule.pk for schedule in schedules])
+    rows: list[Run] = []
+    outcomes: list[_Outcome] = []
+    labels: dict[tuple[str, int], str | None] = {}
+    for schedule in schedules:
+        try:
+            outcome, decisions = _decide(schedule, now, unfinished[schedule.pk])
+        except Exception as error:  # one unreadable schedule must never stop the others
+            if not isinstance(error, CronError):
+                logger.exception("schedule %s cannot be evaluated", schedule.pk)
+            outcome, decisions = _broken(schedule, now, str(error) or type(error).__name__)
+        label = _target_label(schedule, labels)
+        if label is None and decisions:
+            outcome.broken_reason = "What it should run no longer exists."
+            decisions = [
+                Decision(d.due_at, State.MISSED, Reason.BROKEN, outcome.broken_reason) if d.is_planned else d
+                for d in decisions
+            ]
+            outcome.planned = 0
+        rows += [_row(schedule, decision, now, label or "") for decision in decisions]
+        outcomes.append(outcome)
+    ledger.plan_many(rows)
+    _write_back(outcomes, now)
+
+
+def _decide(schedule: Schedule, now: datetime, unfinished: tuple[int, int]) -> tuple[_Outcome, list[Decision]]:
+    until = now if schedule.ends_at is None else min(now, schedule.ends_at)
+    due_times = schedule.timing.between(schedule.cursor_at, until, OCCURRENCES_PER_SCHEDULE + 1)
+    more_follow = len(due_times) > OCCURRENCES_PER_SCHEDULE
+    due_times = due_times[:OCCURRENCES_PER_SCHEDULE]
+    waiting, running = unfinished
+    decisions = decide(
+        due_times, now=now, policy=schedule.policy(), running=running, waiting=waiting, more_follow=more_follow
+    )
+    planned = sum(decision.is_planned for decision in decisions)
+    schedule.planned_count += planned
+    cursor = due_times[-1] if more_follow else max(now, schedule.cursor_at)
+    outcome = _Outcome(schedule, cursor, schedule.next_after(cursor), planned, schedule.skip_at)
+    if schedule.skip_at is not None and schedule.skip_at <= cursor:
+        outcome.skip_at = None
+    return outcome, decisions
+
+
+def _broken(schedule: Schedule, now: datetime, reason: str) -> tuple[_Outcome, list[Decision]]:
+    """A schedule that cannot be read stops, in red, with a ledger row for the occurrence that met it."""
+    outcome = _Outcome(schedule, now, None, broken_reason=f"It cannot be read: {reason}"[:300])
+    if schedule.next_due_at is None:  # it was already known to be broken
+        return outcome, []
+    return outcome, [Decision(schedule.next_due_at, State.MISSED, Reason.BROKEN, outcome.broken_reason)]
+
+
+def _target_label(schedule: Schedule, labels: dict[tuple[str, int], str | None]) -> str | None:
+    key = (schedule.kind, schedule.target_id)
+    if key not in labels:
+        target = schedule.target()
+        labels[key] = None if target is None else str(target)[:200]
+    return labels[key]
+
+
+def _row(schedule: Schedule, decision: Decision, now: datetime, label: str) -> Run:
+    deadline = schedule.start_deadline_seconds
+    return Run(
+        schedule_id=schedule.pk,
+        schedule_name=schedule.name[:200],
+        kind=schedule.kind,
+        target_id=schedule.target_id,
+        target_label=label,
+        time_zone=schedule.time_zone,
+        spec_version=schedule.spec_version,
+        due_at=decision.due_at,
+        trigger=Trigger.SCHEDULE,
+        state=decision.state,
+        reason=decision.reason or "",
+        reason_text=decision.reason_text[:300],
+        queue=_queue(schedule.kind),
+        exclusive=schedule.overlap != "allow",
+        next_publish_at=now if decision.is_planned else None,
+        finished_at=None if decision.is_planned else now,
+        # A run that is being caught up late by policy still gets the whole deadline from now on.
+        deadline_at=None if deadline is None else max(decision.due_at, now) + timedelta(seconds=deadline),
+        time_limit_seconds=schedule.time_limit_seconds,
+        max_attempts=schedule.retries + 1,
+    )
+
+
+def _queue(kind: str) -> str:
+    try:
+        return kinds.get(kind).queue
+    except kinds.UnknownKind:
+        return "default"
+
+
+def _unfinished(schedule_ids: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """(waiting, running) per schedule."""
+    counts: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    found = (
+        Run.objects.filter(schedule_id__in=list(schedule_ids), state__in=OPEN)
+        .order_by()
+        .values_list("schedule_id", "state")
+        .annotate(Count("id"))
+    )
+    for schedule_id, state, count in found:
+        waiting, running = counts[schedule_id]
+        counts[schedule_id] = (waiting, running + count) if state == State.RUNNING else (waiting + count, running)
+    return counts
+
+
+def locked(schedules: models.QuerySet[Schedule]) -> models.QuerySet[Schedule]:
+    """The rows locked for this transaction; rows that another beat holds are left to it."""
+    schedules = schedules.select_related("periodic_task")
+    if connection.features.has_select_for_update_skip_locked:
+        return schedules.select_for_update(skip_locked=True, of=("self",))
+    return schedules  # SQLite: the IMMEDIATE transaction already holds the only write lock
+
+
+def _write_back(outcomes: Sequence[_Outcome], now: datetime) -> None:
+    """One prepared statement for the whole batch; Django's bulk_update would build a CASE per row."""
+    stamp = connection.ops.adapt_datetimefield_value
+    moved: list[tuple[Any, ...]] = []
+    counted: list[tuple[Any, ...]] = []
+    for outcome in outcomes:
+        schedule = outcome.schedule
+        moved.append(
+            (
+                stamp(outcome.cursor_at), stamp(outcome.next_due_at), outcome.planned, stamp(outcome.skip_at),
+                outcome.broken_reason, schedule.pk,
+            )
+        )  # fmt: skip
+        if outcome.planned:
+            counted.append((stamp(now), outcome.planned, schedule.periodic_task_id))
+        schedule.cursor_at, schedule.next_due_at = outcome.cursor_at, outcome.next_due_at
+        schedule.skip_at, schedule.broken_reason = outcome.skip_at, outcome.broken_reason
+    with connection.cursor() as cursor:
+        if moved:
+            cursor.executemany(
+                "UPDATE schedules_schedule SET cursor_at = %s, next_due_at = %s, planned_count = planned_count + %s,"
+                " skip_at = %s, broken_reason = %s WHERE id = %s",
+                moved,
+            )
+        if counted:
+            cursor.executemany(
+                "UPDATE django_celery_beat_periodictask SET last_run_at = %s,"
+                " total_run_count = total_run_count + %s WHERE id = %s",
+                counted,
+            )

@@ -1,0 +1,136 @@
+"""Pure: which due times run, which do not, and why. Knows no database and no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from runs.states import Reason, State
+
+ON_TIME = timedelta(seconds=60)
+"""An occurrence found within this time of its due time is simply run; later than that, nothing was running."""
+
+MISSED_CHOICES = [
+    ("skip", "Leave them out"),
+    ("latest", "Run the latest one once"),
+    ("all", "Run each of them, one after another"),
+]
+OVERLAP_CHOICES = [
+    ("skip", "Leave the new one out"),
+    ("queue", "Let one wait until the first has finished"),
+    ("allow", "Run both at the same time"),
+]
+RESUME_CHOICES = [
+    ("none", "Run nothing of what was due in the pause"),
+    ("latest", "Run the latest one once"),
+    ("all", "Run each of them, one after another"),
+]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How one schedule treats occurrences that cannot simply run."""
+
+    missed: str = "latest"
+    """skip, latest or all: what happens to occurrences that fell due while nothing was running."""
+    missed_cap: int = 10
+    """With missed="all", at most this many of the latest ones run."""
+    start_deadline: timedelta | None = None
+    """An occurrence that cannot start within this time of being due is missed."""
+    overlap: str = "skip"
+    """skip, queue or allow: what happens when the previous run has not finished."""
+    paused_from: datetime | None = None
+    paused_until: datetime | None = None
+    pause_reason: str = ""
+    skip_at: datetime | None = None
+    """The one due time that staff chose to skip."""
+    runs_left: int | None = None
+    """How many more runs may be planned before the schedule ends; None for no limit."""
+
+    def is_paused_at(self, due_at: datetime) -> bool:
+        """Whether the pause covers this due time."""
+        if self.paused_from is None or due_at < self.paused_from:
+            return False
+        return self.paused_until is None or due_at < self.paused_until
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of one due time."""
+
+    due_at: datetime
+    state: State
+    reason: Reason | None = None
+    reason_text: str = ""
+
+    @property
+    def is_planned(self) -> bool:
+        return self.state == State.PLANNED
+
+
+def decide(
+    due_times: Sequence[datetime],
+    *,
+    now: datetime,
+    policy: Policy,
+    running: int = 0,
+    waiting: int = 0,
+    more_follow: bool = False,
+) -> list[Decision]:
+    """One decision per due time, in order.
+
+    ``running`` and ``waiting`` count the schedule's unfinished runs; ``more_follow`` says that later due
+    times exist which are decided in another call, so that "the latest" is not among these.
+    """
+    candidates = [due for due in due_times if _is_candidate(due, now, policy)]
+    late = [due for due in candidates if now - due > ON_TIME]
+    punctual = [due for due in candidates if now - due <= ON_TIME]
+    if policy.missed == "latest":
+        caught_up = set() if punctual or more_follow else set(late[-1:])
+    elif policy.missed == "all":
+        caught_up = set(late[-policy.missed_cap :])
+    else:
+        caught_up = set()
+
+    decisions = []
+    for due in due_times:
+        decision = _decide_one(due, now, policy, caught_up, running, waiting)
+        if decision.is_planned and policy.runs_left is not None:
+            if sum(earlier.is_planned for earlier in decisions) >= policy.runs_left:
+                decision = _skip(due, Reason.ENDED)
+        if decision.is_planned:
+            waiting += 1
+        decisions.append(decision)
+    return decisions
+
+
+def _is_candidate(due: datetime, now: datetime, policy: Policy) -> bool:
+    too_late = policy.start_deadline is not None and now - due > max(policy.start_deadline, ON_TIME)
+    return due != policy.skip_at and not policy.is_paused_at(due) and not too_late
+
+
+def _decide_one(
+    due: datetime, now: datetime, policy: Policy, caught_up: set[datetime], running: int, waiting: int
+) -> Decision:
+    if due == policy.skip_at:
+        return _skip(due, Reason.STAFF_SKIPPED)
+    if policy.is_paused_at(due):
+        words = f"paused: {policy.pause_reason}" if policy.pause_reason else Reason.PAUSED.label
+        return Decision(due, State.SKIPPED, Reason.PAUSED, words)
+    if not _is_candidate(due, now, policy):
+        return Decision(due, State.MISSED, Reason.DEADLINE, Reason.DEADLINE.label)
+    if now - due > ON_TIME:
+        if due in caught_up:
+            return Decision(due, State.PLANNED)  # catching up goes one after another, whatever the overlap rule
+        reason = Reason.NOTHING_RUNNING if policy.missed == "skip" else Reason.SUPERSEDED
+        return Decision(due, State.MISSED, reason, f"nothing was running then; {reason.label}" if reason == Reason.SUPERSEDED else reason.label)
+    if policy.overlap == "skip" and running + waiting > 0:
+        return _skip(due, Reason.OVERLAP)
+    if policy.overlap == "queue" and waiting > 0:
+        return Decision(due, State.SKIPPED, Reason.OVERLAP, "the previous run had not finished and another was already waiting")
+    return Decision(due, State.PLANNED)
+
+
+def _skip(due: datetime, reason: Reason) -> Decision:
+    return Decision(due, State.SKIPPED, reason, reason.label)

@@ -1,0 +1,97 @@
+"""What a timing means, before it is saved: the sentence and the next runs, from the one evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from schedules import cron, phrases
+from schedules.drafts import ScheduleDraft
+from schedules.forms import UNIT_SECONDS, ScheduleForm
+from schedules.models import Schedule
+
+COUNT = 6
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the panel beside the form shows."""
+
+    sentence: str = ""
+    error: str = ""
+    times: list[datetime] = field(default_factory=list)
+    """The next runs in the schedule's own zone."""
+    time_zone: str = "UTC"
+    reading: Mapping[str, str] = field(default_factory=dict)
+    """Form values that the words stand for."""
+
+
+def preview(data: Mapping[str, str], now: datetime) -> Preview:
+    """Reads the form's raw values as far as they go; never raises."""
+    words = (data.get("words") or "").strip()
+    zone = (data.get("time_zone") or "UTC").strip()
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        return Preview(error=f"“{zone}” is not a time zone. Write one such as Europe/Berlin or UTC.")
+    if words and data.get("changed") == "words":
+        return _read_words(words, zone, now)
+    return _read_fields(data, zone, now)
+
+
+def _read_words(words: str, zone: str, now: datetime) -> Preview:
+    try:
+        phrase = phrases.parse(words, now=now, timezone=zone)
+    except phrases.PhraseError as error:
+        return Preview(error=str(error), time_zone=zone)
+    reading: dict[str, str]
+    if phrase.expression:
+        reading = {"mode": Schedule.Mode.CRON, "expression": phrase.expression}
+        times = cron.parse(phrase.expression, zone).upcoming(now, COUNT)
+    elif phrase.every is not None:
+        reading = {"mode": Schedule.Mode.INTERVAL, **_amount_and_unit(phrase.every)}
+        times = [now + phrase.every * n for n in range(1, COUNT + 1)]
+    else:
+        assert phrase.at is not None
+        local = phrase.at.astimezone(ZoneInfo(zone))
+        reading = {"mode": Schedule.Mode.ONCE, "once_at": f"{local:%Y-%m-%dT%H:%M}"}
+        times = [phrase.at]
+    return Preview(sentence=phrase.words, times=_local(times, zone), time_zone=zone, reading=reading)
+
+
+def _amount_and_unit(every: timedelta) -> dict[str, str]:
+    seconds = int(every.total_seconds())
+    unit = next((u for u in reversed(UNIT_SECONDS) if seconds % UNIT_SECONDS[u] == 0), "minutes")
+    return {"every_amount": str(seconds // UNIT_SECONDS[unit]), "every_unit": unit}
+
+
+def _read_fields(data: Mapping[str, str], zone: str, now: datetime) -> Preview:
+    form = ScheduleForm(data=data)
+    form.is_valid()
+    draft = form.draft()
+    missing = {"cron": not draft.expression, "interval": not draft.every_seconds, "once": draft.once_at is None}
+    if missing.get(draft.mode, True):
+        return Preview(time_zone=zone)
+    return preview_draft(draft, now)
+
+
+def preview_draft(draft: ScheduleDraft, now: datetime) -> Preview:
+    """The same for values that are already parsed."""
+    schedule = Schedule(anchor_at=now, cursor_at=now, **draft.schedule_values())
+    try:
+        timing = schedule.timing
+        times = [t for t in timing.upcoming(now, COUNT) if draft.ends_at is None or t <= draft.ends_at]
+    except cron.CronError as error:
+        return Preview(error=str(error), time_zone=draft.time_zone)
+    if not times:
+        return Preview(error="It would never run: its time has passed.", time_zone=draft.time_zone)
+    limit = draft.max_runs or COUNT
+    return Preview(
+        sentence=timing.describe(), times=_local(times, draft.time_zone)[:limit], time_zone=draft.time_zone
+    )
+
+
+def _local(times: list[datetime], zone: str) -> list[datetime]:
+    return [moment.astimezone(ZoneInfo(zone)) for moment in times]

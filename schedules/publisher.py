@@ -1,0 +1,135 @@
+"""Ledger to broker: sends waiting runs in pipelined batches and again, with back-off, until one is claimed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import datetime, timedelta
+from typing import Any
+
+from celery import Celery
+from django.db import close_old_connections, connection, transaction
+from kombu import Producer
+
+from runs import clock, ledger
+from runs.models import Run
+from runs.states import WAITING, State
+
+logger = logging.getLogger(__name__)
+
+BATCH = 1000
+TASK = "schedules.run_job"
+RESERVED_SECONDS = 10
+"""While a batch is on its way to the broker no other beat sends it; a beat that dies leaves it for this long."""
+
+
+def publish_due(app: Celery, producer: Producer) -> int:
+    """Sends one batch of runs whose time to be published has come; returns how many.
+
+    Raises whatever the broker connection raises; the runs then stay in the outbox and are tried again.
+    """
+    now = clock.now()
+    ledger.expire_unstarted(now)
+    batch = _reserve(now)
+    if not batch:
+        return 0
+    try:
+        send(app, producer, batch)
+    except Exception:
+        # Delivery is unknown: some messages may have arrived, and a second copy is dropped at claim.
+        _release([run.pk for run in batch])
+        raise
+    ledger.mark_published([run.pk for run in batch], now)
+    return len(batch)
+
+
+def _reserve(now: datetime) -> list[Run]:
+    """Picks due runs and keeps other beats from sending them for a moment."""
+    due = Run.objects.filter(state__in=WAITING, next_publish_at__lte=now)
+    if not due.exists():
+        return []
+    with transaction.atomic():
+        if connection.features.has_select_for_update_skip_locked:
+            due = due.select_for_update(skip_locked=True)
+        batch = list(due.only("pk", "queue", "time_limit_seconds").order_by("next_publish_at")[:BATCH])
+        Run.objects.filter(pk__in=[run.pk for run in batch]).update(
+            next_publish_at=now + timedelta(seconds=RESERVED_SECONDS)
+        )
+    return batch
+
+
+def _release(run_ids: list[int]) -> None:
+    Run.objects.filter(pk__in=run_ids, state__in=WAITING).update(next_publish_at=clock.now() + timedelta(seconds=1))
+
+
+def send(app: Celery, producer: Producer, batch: list[Run]) -> None:
+    """Puts one message per run on its queue, pipelined where the transport can."""
+    with producer.batch(max_size=BATCH):
+        for run in batch:
+            hard = run.time_limit_seconds + 30
+            message = app.amqp.as_task_v2(
+                str(run.pk), TASK, args=(run.pk,), time_limit=hard, soft_time_limit=run.time_limit_seconds,
+                ignore_result=True, argsrepr=f"({run.pk},)", kwargsrepr="{}", origin="almanac",
+            )  # fmt: skip
+            producer.publish(
+                message.body, routing_key=run.queue, serializer="json", headers=message.headers,
+                **message.properties,
+            )  # fmt: skip
+
+
+class PublisherThread(threading.Thread):
+    """Publishes beside the planning loop, so that a broker that is away or hangs never delays planning."""
+
+    def __init__(self, app: Celery) -> None:
+        super().__init__(name="publisher", daemon=True)
+        self._app = app
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._is_broker_away = False
+
+    def wake(self) -> None:
+        """Says that there is something to publish now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Ends the thread after the batch in hand."""
+        self._stop.set()
+        self._wake.set()
+        self.join(timeout=5)
+
+    def run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(timeout=1)
+            self._wake.clear()
+            try:
+                close_old_connections()
+                self._drain()
+            except Exception as error:
+                connection.close()
+                self._note_outage(error)
+                self._stop.wait(1)
+        connection.close()
+
+    def _drain(self) -> None:
+        with self._app.connection_for_write() as broker, broker.channel() as channel:
+            producer = Producer(channel, auto_declare=False)
+            while not self._stop.is_set():
+                if not publish_due(self._app, producer):
+                    if self._is_broker_away:
+                        self._is_broker_away = False
+                        logger.info("the message broker is back; waiting runs are being sent")
+                    self._wake.wait(timeout=1)
+                    self._wake.clear()
+                    close_old_connections()
+
+    def _note_outage(self, error: Exception) -> None:
+        if not self._is_broker_away:
+            self._is_broker_away = True
+            logger.warning("cannot send runs to workers (%s); they wait in the ledger and are tried again", error)
+
+
+def outbox_depth() -> dict[str, Any]:
+    """How many runs wait for a worker and since when the oldest of them is due."""
+    waiting = Run.objects.filter(state__in=WAITING).order_by("due_at")
+    oldest = waiting.values_list("due_at", flat=True).first()
+    return {"waiting": waiting.count(), "oldest_due_at": oldest, "planned": waiting.filter(state=State.PLANNED).count()}

@@ -1,0 +1,236 @@
+"""Everything that changes a schedule, for every door: admin, command line, fixtures, code.
+
+Each function checks the permission, works in one transaction, and writes an audit entry.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+from django_celery_beat.models import PeriodicTask, PeriodicTasks
+
+from runs import audit, clock, ledger
+from runs.audit import Actor
+from runs.models import Run
+from runs.states import Reason, Trigger
+from schedules import kinds, planner, storage
+from schedules.drafts import ScheduleDraft, validate
+from schedules.models import Schedule
+
+
+def create_schedule(actor: Actor, draft: ScheduleDraft) -> Schedule:
+    """Adds a schedule whose first run is its first due time after now.
+
+    Raises:
+        ValidationError: a message per field.
+        PermissionDenied: the actor may not add schedules, or not of this kind.
+    """
+    audit.require(actor, "schedules.add_schedule", "create a schedule")
+    _require_kind(actor, draft.kind)
+    validate(draft)
+    with transaction.atomic():
+        now = clock.now()
+        task = storage.write_periodic_task(draft, None, enabled=True)
+        schedule = Schedule(periodic_task=task, cursor_at=now, anchor_at=now, **draft.schedule_values())
+        schedule.owner_id = actor.pk if actor is not None else None
+        schedule.next_due_at = schedule.next_after(now)
+        schedule.save()
+        audit.record(actor, "created the schedule", schedule, after=_facts(schedule))
+    return schedule
+
+
+def edit_schedule(
+    actor: Actor, schedule_id: int, draft: ScheduleDraft, *, reason: str = "", seen_version: datetime | None = None
+) -> Schedule:
+    """Changes a schedule. Never fires retroactively: only due times after now follow the new values.
+
+    ``seen_version`` is the ``changed_at`` that the editor saw; a later change by somebody else is refused.
+
+    Raises:
+        ValidationError: a message per field, or that somebody else changed it meanwhile.
+        PermissionDenied: the actor may not.
+    """
+    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
+    audit.require(actor, "schedules.change_schedule", "change the schedule", schedule)
+    _require_kind(actor, draft.kind)
+    validate(draft, schedule)
+    with transaction.atomic():
+        schedule = _settled(schedule_id)
+        if seen_version is not None and schedule.changed_at != seen_version:
+            raise ValidationError(
+                "Somebody else changed this schedule while you were editing. Open it again to see their change."
+            )
+        before = _facts(schedule)
+        is_new_timing = ScheduleDraft.of(schedule).timing_values != draft.timing_values
+        storage.write_periodic_task(draft, schedule.periodic_task, enabled=not schedule.is_paused)
+        for name, value in draft.schedule_values().items():
+            setattr(schedule, name, value)
+        schedule.__dict__.pop("timing", None)
+        schedule.broken_reason = ""
+        if is_new_timing:
+            schedule.spec_version += 1
+            schedule.skip_at = None
+        schedule.next_due_at = schedule.next_after(schedule.cursor_at)
+        schedule.save()
+        audit.record(actor, "changed the schedule", schedule, before=before, after=_facts(schedule), reason=reason)
+    return schedule
+
+
+def pause_schedule(actor: Actor, schedule_id: int, *, reason: str, until: datetime | None = None) -> Schedule:
+    """Stops it from running. Every occurrence in the pause is recorded as skipped, with the reason.
+
+    Runs that still wait for a worker are withdrawn; one that is running goes on.
+    """
+    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
+    audit.require(actor, "schedules.pause_schedule", "pause the schedule", schedule)
+    reason = reason.strip()
+    if not reason:
+        raise ValidationError({"reason": "Say why it is paused, so that others understand."})
+    if len(reason) > 200:
+        raise ValidationError({"reason": "The reason is longer than 200 characters."})
+    if until is not None and until <= clock.now():
+        raise ValidationError({"until": "That time has passed. Choose a later one, or leave it empty."})
+    with transaction.atomic():
+        schedule = _settled(schedule_id)
+        before = _facts(schedule)
+        schedule.paused_at = schedule.paused_at or schedule.cursor_at
+        schedule.paused_until, schedule.pause_reason = until, reason
+        schedule.paused_by_id = actor.pk if actor is not None else None
+        schedule.save()
+        _enable(schedule, False)
+        ledger.withdraw(schedule.pk, Reason.PAUSED, f"paused: {reason}")
+        audit.record(actor, "paused the schedule", schedule, before=before, after=_facts(schedule), reason=reason)
+    return schedule
+
+
+def resume_schedule(actor: Actor, schedule_id: int) -> Schedule:
+    """Lets it run again from its next due time on; nothing that fell into the pause is run."""
+    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
+    audit.require(actor, "schedules.pause_schedule", "resume the schedule", schedule)
+    with transaction.atomic():
+        schedule = _settled(schedule_id)
+        if not schedule.is_paused:
+            return schedule
+        before = _facts(schedule)
+        schedule.paused_at = schedule.paused_until = schedule.paused_by = None
+        schedule.pause_reason = ""
+        schedule.save()
+        _enable(schedule, True)
+        audit.record(actor, "resumed the schedule", schedule, before=before, after=_facts(schedule))
+    return schedule
+
+
+def skip_next(actor: Actor, schedule_id: int) -> datetime:
+    """Leaves out the next due time only; returns it. :func:`unskip_next` takes it back."""
+    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
+    audit.require(actor, "schedules.pause_schedule", "skip the next run", schedule)
+    with transaction.atomic():
+        # "Next" is decided inside the write, so a run that starts this moment cannot be confused with it.
+        schedule = _settled(schedule_id)
+        if schedule.next_due_at is None:
+            raise ValidationError("It has no next run to skip.")
+        schedule.skip_at = schedule.next_due_at
+        schedule.save()
+        audit.record(actor, "chose to skip the next run", schedule, after={"skip_at": schedule.skip_at})
+    return schedule.skip_at
+
+
+def unskip_next(actor: Actor, schedule_id: int) -> Schedule:
+    """Takes back :func:`skip_next`, as long as the skipped time has not come."""
+    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
+    audit.require(actor, "schedules.pause_schedule", "undo the skip", schedule)
+    with transaction.atomic():
+        schedule = _settled(schedule_id)
+        schedule.skip_at = None
+        schedule.save()
+        audit.record(actor, "took back the skip", schedule)
+    return schedule
+
+
+def run_now(actor: Actor, schedule_id: int, *, idempotency_key: str | None = None) -> Run:
+    """Starts it once, now, also while it is paused; its clock is not touched.
+
+    The same ``idempotency_key`` (one per rendered form) gives the same run, so a double click runs once.
+    """
+    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
+    audit.require(actor, "schedules.run_schedule", "run the schedule now", schedule)
+    kind = _require_kind(actor, schedule.kind)
+    target = schedule.target()
+    if target is None:
+        raise ValidationError("What it should run no longer exists. Edit the schedule and choose another.")
+    with transaction.atomic():
+        run = ledger.plan(
+            ledger.NewRun(
+                kind=schedule.kind,
+                target_id=schedule.target_id,
+                target_label=str(target)[:200],
+                trigger=Trigger.MANUAL,
+                schedule_id=schedule.pk,
+                schedule_name=schedule.name[:200],
+                time_zone=schedule.time_zone,
+                queue=kind.queue,
+                exclusive=schedule.overlap != "allow",
+                time_limit_seconds=schedule.time_limit_seconds,
+                max_attempts=schedule.retries + 1,
+                requested_by_id=actor.pk if actor is not None else None,
+                requested_by_name=str(actor)[:150] if actor is not None else "",
+                idempotency_key=idempotency_key,
+            )
+        )
+        audit.record(actor, "started the schedule now", schedule, after={"run": run.pk})
+    return run
+
+
+def delete_schedule(actor: Actor, schedule_id: int) -> None:
+    """Removes the schedule; its runs stay in the ledger. Runs that still wait for a worker are withdrawn."""
+    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
+    audit.require(actor, "schedules.delete_schedule", "delete the schedule", schedule)
+    with transaction.atomic():
+        schedule = _settled(schedule_id)
+        audit.record(actor, "deleted the schedule", schedule, before=_facts(schedule))
+        ledger.withdraw(schedule.pk, Reason.ENDED, "the schedule was deleted")
+        task = schedule.periodic_task
+        rows = storage.timing_rows(task)
+        task.delete()
+        storage.delete_unused(rows)
+
+
+def _settled(schedule_id: int) -> Schedule:
+    """The schedule, locked, with every due time up to now decided under the rules that still hold."""
+    rows = Schedule.objects.select_related("periodic_task").filter(pk=schedule_id)
+    if connection.features.has_select_for_update:
+        rows = rows.select_for_update(of=("self",))
+    schedule = rows.get()
+    planner.settle([schedule], clock.now())
+    return Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
+
+
+def _enable(schedule: Schedule, enabled: bool) -> None:
+    """Keeps the stock flag in step, by its own column only, and tells stock tools that something changed."""
+    PeriodicTask.objects.filter(pk=schedule.periodic_task_id).update(enabled=enabled)
+    PeriodicTasks.update_changed()
+
+
+def _require_kind(actor: Actor, kind_key: str) -> kinds.JobKind:
+    try:
+        kind = kinds.get(kind_key)
+    except kinds.UnknownKind:
+        raise ValidationError({"target_id": "Choose what to run."}) from None
+    if kind.admin_permission:
+        audit.require(actor, kind.admin_permission, f"schedule or start a {kind.label.lower()}")
+    return kind
+
+
+def _facts(schedule: Schedule) -> dict[str, Any]:
+    """The values that the audit trail keeps."""
+    facts = ScheduleDraft.of(schedule)
+    values: dict[str, Any] = {"name": facts.name, **facts.schedule_values()}
+    return values | {
+        "paused_at": schedule.paused_at,
+        "paused_until": schedule.paused_until,
+        "pause_reason": schedule.pause_reason,
+        "next_due_at": schedule.next_due_at,
+    }

@@ -1,0 +1,56 @@
+"""Keeps django-celery-beat's rows in step with a Schedule, so that stock tools show the same."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from schedules import cron
+from schedules.drafts import ScheduleDraft
+from schedules.models import Schedule
+
+TASK = "schedules.run_job"
+_KINDS_OF_ROW = ("crontab", "interval", "clocked")
+
+
+def write_periodic_task(draft: ScheduleDraft, task: PeriodicTask | None, *, enabled: bool) -> PeriodicTask:
+    """Creates or updates the PeriodicTask and its own timing row, which no other task shares."""
+    task = task or PeriodicTask(task=TASK, args="[]", kwargs="{}")
+    old_rows = [getattr(task, field) for field in _KINDS_OF_ROW if getattr(task, f"{field}_id") is not None]
+    task.crontab = task.interval = task.clocked = None
+    if draft.mode == Schedule.Mode.CRON:
+        task.crontab = _crontab(draft)
+    elif draft.mode == Schedule.Mode.INTERVAL:
+        task.interval = IntervalSchedule.objects.create(every=draft.every_seconds, period=IntervalSchedule.SECONDS)
+    else:
+        task.clocked = _clocked(draft.once_at)
+    task.name = draft.name
+    task.task = TASK
+    task.one_off = draft.mode == Schedule.Mode.ONCE
+    task.enabled = enabled
+    task.save()
+    delete_unused(old_rows)
+    return task
+
+
+def timing_rows(task: PeriodicTask) -> list[CrontabSchedule | IntervalSchedule | ClockedSchedule]:
+    """The timing rows that the task points at."""
+    return [getattr(task, field) for field in _KINDS_OF_ROW if getattr(task, f"{field}_id") is not None]
+
+
+def delete_unused(rows: list[CrontabSchedule | IntervalSchedule | ClockedSchedule]) -> None:
+    """Removes timing rows that no task uses any more (deleting a used one would delete its tasks)."""
+    for row in rows:
+        if not row.periodictask_set.exists():
+            row.delete()
+
+
+def _crontab(draft: ScheduleDraft) -> CrontabSchedule:
+    """The nearest row that celery's own crontab can say; only our evaluator decides when it is due."""
+    values, _is_exact = cron.parse(draft.expression, draft.time_zone).celery_fields()
+    return CrontabSchedule.objects.create(timezone=draft.time_zone, **values)
+
+
+def _clocked(at: datetime | None) -> ClockedSchedule:
+    return ClockedSchedule.objects.create(clocked_time=at)
