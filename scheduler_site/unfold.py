@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.functional import lazy
 
 _static = lazy(static, str)
+
+
+def _may(permission: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: request.user.has_perm(permission)
+
+
+def _item(title: str, icon: str, page: str, permission: str, **more: Any) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{page}"), "permission": _may(permission), **more}
+
+
+def _list(title: str, icon: str, app: str, model: str) -> dict[str, Any]:
+    return _item(title, icon, f"{app}_{model}_changelist", f"{app}.view_{model}")
+
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Almanac",
@@ -18,7 +33,70 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
-    "STYLES": [_static("scheduler_site/site.css")],
+    "BORDER_RADIUS": "6px",
+    "STYLES": [_static("scheduler_site/desk.css"), _static("scheduler_site/site.css")],
+    "SCRIPTS": [_static("scheduler_site/refresh.js")],
     "DASHBOARD_CALLBACK": "scheduler_site.dashboard.context",
-    "SIDEBAR": {"show_search": False, "navigation": []},
-}
+    "COLORS": {
+        # A quiet ink for text and lines, a deep teal for what can be done.
+        "base": {
+            "50": "oklch(98.3% .003 220)", "100": "oklch(96.4% .005 220)", "200": "oklch(92.2% .008 220)",
+            "300": "oklch(86.4% .012 220)", "400": "oklch(70.6% .018 220)", "500": "oklch(53.5% .022 220)",
+            "600": "oklch(44.2% .024 222)", "700": "oklch(36.6% .026 224)", "800": "oklch(27.4% .025 226)",
+            "900": "oklch(20.8% .024 228)", "950": "oklch(13.4% .02 230)",
+        },
+        "primary": {
+            "50": "oklch(97.6% .018 195)", "100": "oklch(94.2% .04 195)", "200": "oklch(89.2% .07 195)",
+            "300": "oklch(82.6% .1 195)", "400": "oklch(73.6% .115 196)", "500": "oklch(61.5% .105 198)",
+            "600": "oklch(50.8% .09 200)", "700": "oklch(44.6% .08 202)", "800": "oklch(38.8% .068 204)",
+            "900": "oklch(33.6% .056 206)", "950": "oklch(25.4% .044 208)",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "navigation": [
+            {"items": [{"title": "Overview", "icon": "space_dashboard", "link": reverse_lazy("admin:index")}]},
+            {
+                "title": "Jobs",
+                "items": [
+                    _list("Schedules", "event_repeat", "schedules", "schedule"),
+                    _list("Runs", "history", "runs", "run"),
+                ],
+            },
+            {
+                "title": "Newsletters",
+                "items": [
+                    _list("Newsletters", "mail", "newsletters", "newsletter"),
+                    _list("Issues", "outgoing_mail", "newsletters", "issue"),
+                    _list("Lists", "groups", "newsletters", "list"),
+                    _list("Subscribers", "person", "newsletters", "subscriber"),
+                    _list("Images", "image", "newsletters", "image"),
+                    _list("Feedback", "forum", "newsletters", "feedbackmessage"),
+                ],
+            },
+            {
+                "title": "Reports",
+                "items": [
+                    _list("Reports", "table_chart", "reports", "reportdefinition"),
+                    _list("Report library", "folder_open", "reports", "artefact"),
+                ],
+            },
+            {
+                "title": "Cleanup",
+                "items": [
+                    _list("Policies", "mop", "cleanup", "cleanuppolicy"),
+                    _list("Holds", "lock", "cleanup", "hold"),
+                ],
+            },
+            {
+                "title": "System",
+                "items": [
+                    _item("Local mailbox", "inbox", "mailbox", "newsletters.view_issue"),
+                    _list("Activity log", "receipt_long", "runs", "auditentry"),
+                    _list("Users", "manage_accounts", "auth", "user"),
+                    _list("Roles", "badge", "auth", "group"),
+                ],
+            },
+        ],
+    },
+}  # fmt: skip

@@ -1,0 +1,178 @@
+"""Newsletters, their issues and the deliveries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
+
+from newsletters import services, views
+from newsletters.forms import NewsletterForm
+from newsletters.models import Delivery, Issue, Newsletter
+from runs import words
+from runs.admin import ReadOnlyAdmin
+
+
+@admin.register(Newsletter)
+class NewsletterAdmin(ModelAdmin):  # type: ignore[misc]
+    """The recurring newsletters; when they go out is set under Schedules."""
+
+    form = NewsletterForm
+    list_display = ("name", "subject", "to", "last_issue")
+    search_fields = ("name", "subject")
+    search_help_text = "Search by name or subject"
+    list_per_page = 50
+    actions = None
+    warn_unsaved_form = True
+    list_fullwidth = True
+    change_form_show_cancel_button = True
+    change_form_outer_after_template = "newsletters/admin/newsletter_preview.html"
+    fieldsets = (
+        ("Letter", {"fields": ("name", "subject", "body")}),
+        ("Readers", {"fields": ("lists",)}),
+        ("Sender and speed", {"fields": (("from_name", "from_email"), "reply_to", "rate_per_minute")}),
+    )
+
+    class Media:
+        css = {"all": ("newsletters/admin.css",)}
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        own = [path("preview/", wrap(views.preview), name="newsletters_newsletter_preview")]
+        urls: list[URLPattern] = own + super().get_urls()
+        return urls
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Newsletter]:
+        newest = Issue.objects.filter(newsletter=OuterRef("pk")).order_by("-scheduled_for")
+        annotated: QuerySet[Newsletter] = super().get_queryset(request).prefetch_related("lists")
+        return annotated.annotate(
+            last_issue_id=Subquery(newest.values("pk")[:1]),
+            last_issue_at=Subquery(newest.values("scheduled_for")[:1]),
+            last_issue_sent=Subquery(newest.values("sent")[:1]),
+        )
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs.setdefault("widget", UnfoldAdminCheckboxSelectMultiple())
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Newsletter, form: NewsletterForm, change: bool) -> None:
+        services.save_newsletter(request.user, obj, form.cleaned_data["lists"])
+
+    def has_delete_permission(self, request: HttpRequest, obj: Newsletter | None = None) -> bool:
+        """What was sent stays on record: only a newsletter without issues can be deleted."""
+        may = bool(super().has_delete_permission(request, obj))
+        return may and obj is not None and not obj.issues.exists()
+
+    @admin.display(description="To")
+    def to(self, obj: Newsletter) -> str:
+        return ", ".join(chosen.name for chosen in obj.lists.all()) or "No list yet"
+
+    @admin.display(description="Last issue", ordering="last_issue_at")
+    def last_issue(self, obj: Any) -> SafeString | str:
+        if obj.last_issue_id is None:
+            return "None yet"
+        return format_html(
+            '<a class="al-name" href="{}">{}</a><span class="al-sub">{} sent</span>',
+            reverse("admin:newsletters_issue_change", args=[obj.last_issue_id]),
+            words.relative(obj.last_issue_at),
+            f"{obj.last_issue_sent:,}",
+        )
+
+
+@admin.register(Issue)
+class IssueAdmin(ReadOnlyAdmin):
+    """What was sent, newest first; an issue's page is in views.py."""
+
+    list_display = ("state_chip", "name", "due", "progress", "problems")
+    list_display_links = None
+    list_filter = ("state", "newsletter")
+    search_fields = ("newsletter__name", "subject")
+    search_help_text = "Search by newsletter or subject"
+    list_select_related = ("newsletter",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Issue]:
+        rows: QuerySet[Issue] = super().get_queryset(request)
+        return rows.defer("html", "text")
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        verbs = {
+            "pause": views.pause,
+            "resume": views.resume,
+            "cancel": views.cancel,
+            "retry-failed": views.retry_failed,
+            "decide-uncertain": views.decide_uncertain,
+        }
+        own = [path("<int:issue_id>/change/", wrap(views.issue), name="newsletters_issue_change")]
+        own += [
+            path(f"<int:issue_id>/{verb}/", wrap(view), name=f"newsletters_issue_{verb.replace('-', '_')}")
+            for verb, view in verbs.items()
+        ]
+        urls: list[URLPattern] = own + super().get_urls()
+        return urls
+
+    @admin.display(description="State", ordering="state")
+    def state_chip(self, obj: Issue) -> SafeString:
+        tone = views.TONES.get(Issue.State(obj.state), "quiet")
+        return format_html('<span class="al-chip al-chip-{}">{}</span>', tone, obj.get_state_display())
+
+    @admin.display(description="Newsletter", ordering="newsletter__name")
+    def name(self, obj: Issue) -> SafeString:
+        return format_html(
+            '<a class="al-name" href="{}">{}</a><span class="al-sub">{}</span>',
+            reverse("admin:newsletters_issue_change", args=[obj.pk]),
+            obj.newsletter,
+            obj.subject,
+        )
+
+    @admin.display(description="For", ordering="scheduled_for")
+    def due(self, obj: Issue) -> SafeString:
+        return format_html(
+            '{}<span class="al-sub">{}</span>', words.relative(obj.scheduled_for), words.local(obj.scheduled_for, "UTC")
+        )
+
+    @admin.display(description="Sent")
+    def progress(self, obj: Issue) -> str:
+        return f"{obj.sent:,} of {obj.planned:,}"
+
+    @admin.display(description="Problems")
+    def problems(self, obj: Issue) -> str:
+        counted = ((obj.failed, "failed"), (obj.uncertain, "uncertain"), (obj.skipped, "left out"))
+        return ", ".join(f"{number:,} {word}" for number, word in counted if number) or "None"
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnlyAdmin):
+    """Who got which issue, and what the mail server said."""
+
+    list_display = ("email", "state_chip", "issue", "answer", "sent_at")
+    list_display_links = None
+    list_filter = ("state",)
+    search_fields = ("=email_norm",)
+    search_help_text = "Search by the whole address"
+    list_select_related = ("issue__newsletter",)
+    ordering = ("-id",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        rows: QuerySet[Delivery] = super().get_queryset(request)
+        return rows.defer("issue__html", "issue__text", "merge")
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        return lookup in ("issue__id__exact", "subscriber__id__exact") or bool(super().lookup_allowed(lookup, value, request))
+
+    @admin.display(description="State", ordering="state")
+    def state_chip(self, obj: Delivery) -> SafeString:
+        tones = {Delivery.State.SENT: "good", Delivery.State.FAILED: "bad", Delivery.State.UNCERTAIN: "warn"}
+        tone = tones.get(Delivery.State(obj.state), "quiet")
+        return format_html('<span class="al-chip al-chip-{}">{}</span>', tone, obj.get_state_display())
+
+    @admin.display(description="What the mail server said")
+    def answer(self, obj: Delivery) -> str:
+        return f"{obj.code or ''} {obj.text}".strip()

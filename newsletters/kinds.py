@@ -1,0 +1,62 @@
+"""What the newsletters announce to the registry of job kinds."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.db import models
+
+from newsletters import audience, feedback, images, preparing, sending, subscriptions
+from newsletters.models import Newsletter
+from schedules import kinds
+from schedules.kinds import JobKind, PolicyDefaults
+
+
+def describe_impact(target: models.Model) -> str:
+    """"Sends to 200 subscribers of City news", or why it would reach nobody."""
+    newsletter = cast(Newsletter, target)
+    counted = audience.count(audience.lists_of(newsletter))
+    if not counted.recipients:
+        return preparing.nobody(newsletter, counted)
+    names = [str(name) for name in newsletter.lists.order_by("name").values_list("name", flat=True)]
+    people = "1 subscriber" if counted.recipients == 1 else f"{counted.recipients:,} subscribers"
+    return f"Sends to {people} of {' and '.join(names)}"
+
+
+def register() -> None:
+    """Called once the apps are loaded."""
+    kinds.register(
+        JobKind(
+            key="newsletter",
+            label="Newsletter",
+            perform=sending.perform,
+            icon="mail",
+            target_model="newsletters.Newsletter",
+            queue="newsletters",
+            describe_impact=describe_impact,
+            admin_permission="newsletters.send_newsletter",
+            # A newsletter that is hours late is worse than one that staff send by hand.
+            defaults=PolicyDefaults(
+                missed="latest", start_deadline_seconds=1800, overlap="skip", retries=2, time_limit_seconds=43_200
+            ),
+        )
+    )
+    kinds.register(
+        JobKind(
+            key="newsletter_rest",
+            label="Newsletter, the rest of an issue",
+            perform=sending.perform_rest,
+            icon="mail",
+            queue="newsletters",
+            admin_permission="newsletters.send_newsletter",
+            defaults=PolicyDefaults(time_limit_seconds=43_200),
+        )
+    )
+    for key, label, perform, icon in (
+        ("image_sizes", "Image sizes", images.perform_sizes, "image"),
+        ("feedback_mail", "Feedback to staff", feedback.perform_feedback_mail, "feedback"),
+        ("confirmation_mail", "Confirmation of a sign-up", subscriptions.perform_confirmation_mail, "mark_email_read"),
+    ):
+        kinds.register(
+            JobKind(key=key, label=label, perform=perform, icon=icon, defaults=PolicyDefaults(time_limit_seconds=600))
+        )

@@ -1,0 +1,218 @@
+"""What staff do: save newsletters, lists and subscribers; pause, resume and cancel an issue; try the failed again.
+
+Each service checks the permission, changes in one transaction and leaves an audit entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+
+from newsletters import addresses, lanes, sending, subscriptions
+from newsletters.models import Delivery, Issue, List, Newsletter, Subscriber, Suppression
+from runs import audit, clock
+from runs.audit import Actor
+from runs.models import Run
+from runs.states import OPEN
+from schedules import events
+
+SEND = "newsletters.send_newsletter"
+_NEWSLETTER_FIELDS = ("name", "subject", "body", "from_name", "from_email", "reply_to", "rate_per_minute")
+_LIST_FIELDS = ("slug", "name", "public", "description", "opt_in")
+_SUBSCRIBER_FIELDS = ("email", "name", "attributes", "language")
+
+
+def save_newsletter(actor: Actor, newsletter: Newsletter, lists: Iterable[List]) -> Newsletter:
+    """Creates or changes a newsletter. Issues that were started keep their frozen text."""
+    _require_save(actor, newsletter)
+    chosen = list(lists)
+    with transaction.atomic():
+        before = _values(newsletter, _NEWSLETTER_FIELDS)
+        if before:
+            before["lists"] = _names(newsletter.lists.all())
+        newsletter.save()
+        newsletter.lists.set(chosen)
+        after = {name: getattr(newsletter, name) for name in _NEWSLETTER_FIELDS} | {"lists": _names(chosen)}
+        _record_save(actor, newsletter, before, after)
+    return newsletter
+
+
+def save_list(actor: Actor, chosen: List) -> List:
+    """Creates or changes a list."""
+    _require_save(actor, chosen)
+    with transaction.atomic():
+        before = _values(chosen, _LIST_FIELDS)
+        chosen.save()
+        _record_save(actor, chosen, before, {name: getattr(chosen, name) for name in _LIST_FIELDS})
+    return chosen
+
+
+def save_subscriber(actor: Actor, subscriber: Subscriber, lists: Iterable[List] | None = None) -> Subscriber:
+    """Creates or changes a subscriber, and the lists they are on where given.
+
+    Raises:
+        ValidationError: a list that the person left; nobody else may put them back.
+    """
+    _require_save(actor, subscriber)
+    chosen = None if lists is None else list(lists)
+    left = subscriptions.revivals(subscriber, chosen or [])
+    if left:
+        raise ValidationError(
+            f"{subscriber} left {', '.join(left)}. Only the reader can come back, on the page where readers subscribe."
+        )
+    with transaction.atomic():
+        before = _values(subscriber, _SUBSCRIBER_FIELDS)
+        subscriber.save()
+        after = {name: getattr(subscriber, name) for name in _SUBSCRIBER_FIELDS}
+        if chosen is not None:
+            after["lists"] = subscriptions.set_lists(subscriber, chosen, source="staff")
+        _record_save(actor, subscriber, before, after)
+    return subscriber
+
+
+def suppress(actor: Actor, email: str, reason: str = Suppression.Reason.MANUAL, note: str = "") -> Suppression:
+    """Puts an address on the suppression list: it gets no newsletter any more. Doing it twice changes nothing."""
+    audit.require(actor, "newsletters.add_suppression", "suppress an address")
+    norm = addresses.normalise(email)
+    with transaction.atomic():
+        row, is_new = Suppression.objects.get_or_create(
+            address_hash=addresses.address_hash(norm), defaults={"email_norm": norm, "reason": reason, "note": note}
+        )
+        if is_new:
+            audit.record(actor, "suppressed an address", row, after={"reason": reason}, reason=note)
+    return row
+
+
+def pause_issue(actor: Actor, issue_id: int, reason: str = "") -> Issue:
+    """Stops the sending after the mail in hand; the rest waits."""
+    issue = Issue.objects.get(pk=issue_id)
+    audit.require(actor, SEND, "pause the issue", issue)
+    with transaction.atomic():
+        changed = Issue.objects.filter(pk=issue_id, state=Issue.State.RUNNING).update(
+            state=Issue.State.PAUSED, pause_reason=reason[:300], paused_by_name=_name(actor), pause_code=""
+        )
+        if not changed:
+            raise ValidationError("Only an issue that is being sent can be paused.")
+        audit.record(actor, "paused the issue", issue, reason=reason)
+    issue.refresh_from_db()
+    return issue
+
+
+def resume_issue(actor: Actor, issue_id: int) -> Run:
+    """Sends what is left. A refusal that paused the issue is from now on taken as the readers' own."""
+    issue = Issue.objects.get(pk=issue_id)
+    audit.require(actor, SEND, "resume the issue", issue)
+    if not can_resume(issue):
+        raise ValidationError("Only an issue that is paused, or that stopped in the middle, can be resumed.")
+    tolerated = sorted({*issue.tolerated_codes, *([issue.pause_code] if issue.pause_code else [])})
+    with transaction.atomic():
+        before = {"state": issue.state, "why": issue.pause_reason}
+        Issue.objects.filter(pk=issue_id).update(
+            state=Issue.State.RUNNING, pause_reason="", paused_by_name="", pause_code="", tolerated_codes=tolerated
+        )
+        run = _start_rest(actor, issue)
+        audit.record(actor, "resumed the issue", issue, before=before, after={"run": run.pk})
+    return run
+
+
+def cancel_issue(actor: Actor, issue_id: int, reason: str = "") -> Issue:
+    """Ends the issue for good: what was sent stays sent, everybody else is left out."""
+    issue = Issue.objects.get(pk=issue_id)
+    audit.require(actor, SEND, "cancel the issue", issue)
+    with transaction.atomic():
+        changed = Issue.objects.filter(pk=issue_id).exclude(state__in=Issue.FINISHED).update(
+            state=Issue.State.CANCELLED, finished_at=clock.now(), pause_reason="", paused_by_name="", pause_code=""
+        )
+        if not changed:
+            raise ValidationError("This issue has already ended.")
+        audit.record(actor, "cancelled the issue", issue, before={"state": issue.state}, reason=reason)
+    if not _is_being_sent(issue):  # otherwise the run that sends it sees the cancellation and tidies up
+        with transaction.atomic():
+            lanes.settle_abandoned(issue)
+            lanes.leave_out_open(issue_id, "The issue was cancelled.")
+    issue.refresh_from_db()
+    return issue
+
+
+def retry_failed(actor: Actor, issue_id: int) -> Run:
+    """Sends again to those who failed, and to nobody else."""
+    issue = Issue.objects.get(pk=issue_id)
+    audit.require(actor, SEND, "try the failed again", issue)
+    if issue.state != Issue.State.SENT_WITH_PROBLEMS or not issue.failed:
+        raise ValidationError("Nothing failed in this issue, or it has not ended yet.")
+    with transaction.atomic():
+        number = lanes.reopen(issue_id, Delivery.State.FAILED)
+        Issue.objects.filter(pk=issue_id).update(state=Issue.State.RUNNING, finished_at=None)
+        run = _start_rest(actor, issue)
+        audit.record(actor, "tried the failed again", issue, after={"recipients": number, "run": run.pk})
+    return run
+
+
+def decide_uncertain(actor: Actor, issue_id: int, *, send_again: bool) -> Run | None:
+    """Settles mails of which nobody knows whether they arrived: counted as sent, or sent again (perhaps twice)."""
+    issue = Issue.objects.get(pk=issue_id)
+    audit.require(actor, SEND, "decide the uncertain", issue)
+    if issue.state != Issue.State.SENT_WITH_PROBLEMS or not issue.uncertain:
+        raise ValidationError("Nothing is uncertain in this issue, or it has not ended yet.")
+    run = None
+    with transaction.atomic():
+        doubtful = Delivery.objects.filter(issue=issue, state=Delivery.State.UNCERTAIN)
+        if send_again:
+            number = lanes.reopen(issue_id, Delivery.State.UNCERTAIN)
+            Issue.objects.filter(pk=issue_id).update(state=Issue.State.RUNNING, finished_at=None)
+            run = _start_rest(actor, issue)
+        else:
+            number = doubtful.update(state=Delivery.State.SENT, text="Counted as sent by staff.", sent_at=clock.now())
+            sending.finish(issue_id)
+        words = "sent the uncertain again" if send_again else "counted the uncertain as sent"
+        audit.record(actor, words, issue, after={"recipients": number})
+    return run
+
+
+def can_resume(issue: Issue) -> bool:
+    """Whether the issue waits for somebody: paused, or its run ended without finishing it."""
+    if issue.state == Issue.State.PAUSED:
+        return True
+    return issue.state in (Issue.State.RUNNING, Issue.State.PREPARING) and not _is_being_sent(issue)
+
+
+def _is_being_sent(issue: Issue) -> bool:
+    return Run.objects.filter(pk=issue.run_id or 0, state__in=OPEN).exists()
+
+
+def _start_rest(actor: Actor, issue: Issue) -> Run:
+    run = events.start("newsletter_rest", issue, requested_by=actor if isinstance(actor, models.Model) else None)
+    Issue.objects.filter(pk=issue.pk).update(run_id=run.pk)
+    return run
+
+
+def _require_save(actor: Actor, row: models.Model) -> None:
+    verb = "change" if row.pk else "add"
+    audit.require(actor, f"newsletters.{verb}_{row._meta.model_name}", f"{verb} this {row._meta.verbose_name}", row if row.pk else None)
+
+
+def _values(row: models.Model, names: tuple[str, ...]) -> dict[str, Any]:
+    """The stored values before the change; empty for a new row."""
+    stored = type(row)._default_manager.filter(pk=row.pk).values(*names).first() if row.pk else None
+    return dict(stored or {})
+
+
+def _record_save(actor: Actor, row: models.Model, before: dict[str, Any], after: dict[str, Any]) -> None:
+    changed = {name: value for name, value in after.items() if before.get(name) != value}
+    verb = "changed" if before else "added"
+    if changed:
+        audit.record(
+            actor, f"{verb} the {row._meta.verbose_name}", row,
+            before={name: before[name] for name in changed if name in before}, after=changed,
+        )  # fmt: skip
+
+
+def _names(rows: Iterable[List]) -> list[str]:
+    return sorted(row.name for row in rows)
+
+
+def _name(actor: Actor) -> str:
+    return str(actor)[:150] if actor is not None else "Almanac"

@@ -1,0 +1,142 @@
+"""The newsletters' own pages in the admin: an issue and what staff may do with it, previews, images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from newsletters import previews, services
+from newsletters.models import Delivery, ImageSize, Issue
+from runs.models import Run
+
+TONES = {
+    Issue.State.SENT: "good",
+    Issue.State.SENT_WITH_PROBLEMS: "warn",
+    Issue.State.RUNNING: "live",
+    Issue.State.PREPARING: "live",
+    Issue.State.PAUSED: "warn",
+}
+PROBLEMS_SHOWN = 50
+
+
+@require_GET
+def issue(request: HttpRequest, issue_id: int) -> HttpResponse:
+    """The whole page, or with ``?part=live`` only the part that changes while the issue is sent."""
+    if not request.user.has_perm("newsletters.view_issue"):
+        raise PermissionDenied
+    found = get_object_or_404(Issue.objects.select_related("newsletter"), pk=issue_id)
+    context: dict[str, Any] = {"issue": found, "title": str(found), **_live(found)}
+    if request.GET.get("part") == "live":
+        return render(request, "newsletters/admin/_issue_live.html", context)
+    return TemplateResponse(request, "newsletters/admin/issue.html", {**admin.site.each_context(request), **context})
+
+
+def _live(found: Issue) -> dict[str, Any]:
+    problems = Delivery.objects.filter(issue=found, state__in=(Delivery.State.FAILED, Delivery.State.UNCERTAIN))
+    return {
+        "tone": TONES.get(Issue.State(found.state), "quiet"),
+        "done": found.planned - found.waiting,
+        "percent": 100 * (found.planned - found.waiting) // found.planned if found.planned else 0,
+        "counts": [
+            ("Sent", found.sent, Delivery.State.SENT),
+            ("Failed", found.failed, Delivery.State.FAILED),
+            ("Left out", found.skipped, Delivery.State.SKIPPED),
+            ("Uncertain", found.uncertain, Delivery.State.UNCERTAIN),
+            ("Still waiting", found.waiting, Delivery.State.PENDING),
+        ],
+        "problems": problems.order_by("pk")[:PROBLEMS_SHOWN] if found.failed or found.uncertain else [],
+        "run": Run.objects.filter(pk=found.run_id).first() if found.run_id else None,
+        "can_resume": services.can_resume(found),
+        "is_live": not found.is_finished,
+    }
+
+
+def _verb(act: Callable[[HttpRequest, int], str]) -> Callable[..., HttpResponse]:
+    """A button of the issue page: POST only; the service checks the permission; a refusal is shown in words."""
+
+    @require_POST
+    def view(request: HttpRequest, issue_id: int) -> HttpResponse:
+        get_object_or_404(Issue, pk=issue_id)
+        try:
+            messages.success(request, act(request, issue_id))
+        except ValidationError as error:
+            messages.error(request, error.messages[0])
+        return HttpResponseRedirect(reverse("admin:newsletters_issue_change", args=[issue_id]))
+
+    return view
+
+
+@_verb
+def pause(request: HttpRequest, issue_id: int) -> str:
+    """Stops after the mail in hand."""
+    services.pause_issue(request.user, issue_id, request.POST.get("reason", ""))
+    return "Paused. The mail in hand ends, the rest waits."
+
+
+@_verb
+def resume(request: HttpRequest, issue_id: int) -> str:
+    """Sends the rest."""
+    services.resume_issue(request.user, issue_id)
+    return "Resumed. The rest is being sent."
+
+
+@_verb
+def cancel(request: HttpRequest, issue_id: int) -> str:
+    """Ends it for good."""
+    services.cancel_issue(request.user, issue_id)
+    return "Cancelled. Nobody else gets this issue."
+
+
+@_verb
+def retry_failed(request: HttpRequest, issue_id: int) -> str:
+    """Tries the failed again."""
+    services.retry_failed(request.user, issue_id)
+    return "Those who failed are being tried again."
+
+
+@_verb
+def decide_uncertain(request: HttpRequest, issue_id: int) -> str:
+    """Settles mails of which nobody knows whether they arrived."""
+    send_again = request.POST.get("decision") == "again"
+    services.decide_uncertain(request.user, issue_id, send_again=send_again)
+    return "They are being sent again." if send_again else "They count as sent."
+
+
+@require_POST
+def preview(request: HttpRequest) -> HttpResponse:
+    """The letter as typed so far, as one reader would get it. Changes nothing."""
+    if not request.user.has_perm("newsletters.view_newsletter"):
+        raise PermissionDenied
+    data = request.POST
+    shown = previews.preview(
+        title=data.get("name", "") or "Newsletter",
+        subject=data.get("subject", ""),
+        body=data.get("body", ""),
+        list_ids=[int(value) for value in data.getlist("lists") if value.isascii() and value.isdigit()],
+    )
+    return render(request, "newsletters/admin/_preview.html", {"preview": shown})
+
+
+@require_GET
+def image_file(request: HttpRequest, size_id: int) -> FileResponse:
+    """One size of an image, for staff who may see the library; never the original with its metadata."""
+    if not request.user.has_perm("newsletters.view_image"):
+        raise PermissionDenied
+    size = get_object_or_404(ImageSize, pk=size_id)
+    try:
+        file = size.file.open("rb")
+    except FileNotFoundError as error:
+        raise Http404("The file is gone from the disk.") from error
+    response = FileResponse(file, filename=f"{size.image_id}-{size.width}.{str(size.file.name).rpartition('.')[2]}")
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cache-Control"] = "private, max-age=300"
+    return response

@@ -1,0 +1,1 @@
+"""What reports can list: one file per data set, and the registry of them."""

@@ -1,0 +1,49 @@
+"""Deliveries and subscribers per day: one row for every day of the window, also for days on which nothing happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.apps import apps
+from django.db.models import Count, QuerySet
+from django.db.models.functions import TruncDate
+
+from reports.datasets.registry import DataSet, Row
+from reports.periods import Window
+
+
+def rows(window: Window) -> Iterator[Row]:
+    """(day, sent, failed, new subscribers), in order of days; counted by the database."""
+    delivery = apps.get_model("newsletters", "Delivery")
+    subscriber = apps.get_model("newsletters", "Subscriber")
+    states = delivery._meta.get_field("state").choices or []
+    numbers = {str(label): value for value, label in states}
+    sent = _per_day(delivery._default_manager.filter(state=numbers["Sent"]), "sent_at", window)
+    # A failed delivery has no time of its own: it counts on the day on which its issue started.
+    failed = _per_day(delivery._default_manager.filter(state=numbers["Failed"]), "issue__started_at", window)
+    new = _per_day(subscriber._default_manager.all(), "created_at", window)
+    for day in window.days:
+        yield (day, sent.get(day, 0), failed.get(day, 0), new.get(day, 0))
+
+
+def count(window: Window) -> int:
+    """One row a day."""
+    return (window.beyond - window.first).days
+
+
+def _per_day(queryset: QuerySet[Any], moment: str, window: Window) -> dict[date, int]:
+    in_window = queryset.filter(**{f"{moment}__gte": window.start, f"{moment}__lt": window.end})
+    counted = in_window.order_by().values(day=TruncDate(moment, tzinfo=ZoneInfo(window.zone))).annotate(n=Count("pk"))
+    return {row["day"]: row["n"] for row in counted}
+
+
+DELIVERIES_PER_DAY = DataSet(
+    key="deliveries_per_day",
+    label="Deliveries and subscribers per day",
+    columns=("Day", "Sent", "Failed", "New subscribers"),
+    rows=rows,
+    count=count,
+)

@@ -1,0 +1,50 @@
+"""Demo schedules over the demo fixtures: one of each kind, one of which fires within two minutes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schedules import kinds, services
+from schedules.drafts import ScheduleDraft
+from schedules.models import Schedule
+
+
+@dataclass(frozen=True)
+class _Demo:
+    name: str
+    kind: str
+    target: str
+    """The start of the target's name in the fixtures."""
+    expression: str
+    time_zone: str = "UTC"
+    pause_reason: str = ""
+
+
+_DEMOS = (
+    _Demo("Team memo, every two minutes", "newsletter", "Team memo", "*/2 * * * *"),
+    _Demo("Weekly letter, Mondays at nine", "newsletter", "Weekly letter", "0 9 * * mon", "Europe/Berlin"),
+    _Demo("Deliveries and subscribers, every Monday", "report", "Deliveries and subscribers", "0 7 * * mon", "Europe/Berlin"),
+    _Demo("Runs by schedule, daily", "report", "Runs by schedule", "15 6 * * *", pause_reason="Nobody needs it in the holidays"),
+    _Demo("Tidy up, every night", "cleanup", "Old sign-ups", "30 3 * * *"),
+)
+
+
+def load() -> int:
+    """Adds the demo schedules whose targets exist, unless there are schedules already; returns how many."""
+    if Schedule.objects.exists():
+        return 0
+    added = 0
+    for demo in _DEMOS:
+        target = next((t for t in kinds.get(demo.kind).targets() if str(t).startswith(demo.target)), None)
+        if target is None:
+            continue
+        schedule = services.create_schedule(
+            None,
+            ScheduleDraft(
+                name=demo.name, kind=demo.kind, target_id=target.pk, expression=demo.expression, time_zone=demo.time_zone
+            ),
+        )
+        if demo.pause_reason:
+            services.pause_schedule(None, schedule.pk, reason=demo.pause_reason)
+        added += 1
+    return added

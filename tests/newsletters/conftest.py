@@ -1,0 +1,98 @@
+"""Readers, a newsletter, a recording mail server, and the real path of a run from the ledger to the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from newsletters import addresses, sending
+from newsletters.models import Issue, List, Newsletter, Subscriber, Subscription
+from runs import ledger
+from runs.models import Run
+from runs.states import Trigger
+from schedules.tasks import run_job
+from tests.newsletters.smtp_server import SmtpServer
+
+DUE = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def smtp_server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmtpServer]:
+    """Takes every mail unless the test says otherwise; waits between tries are short."""
+    server = SmtpServer().start()
+    point_at(settings, server)
+    monkeypatch.setattr(sending, "RECONNECT_SECONDS", (0.01, 0.01, 0.01, 0.01))
+    monkeypatch.setattr(sending, "TRY_AGAIN_SECONDS", (0, 0, 0))
+    monkeypatch.setattr(sending, "LOOK_SECONDS", 0.02)
+    yield server
+    server.stop()
+
+
+def point_at(settings: Settings, server: SmtpServer) -> None:
+    settings.EMAIL_HOST = "127.0.0.1"
+    settings.EMAIL_PORT = server.port
+    settings.EMAIL_TIMEOUT = 5
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.DEFAULT_FROM_EMAIL = "Almanac <almanac@example.org>"
+    settings.PUBLIC_URL = "https://news.example.org"
+
+
+def add_readers(chosen: List, number: int, *, prefix: str = "reader", state: str = "confirmed", **values: Any) -> list[Subscriber]:
+    """Subscribers in bulk, all on one list."""
+    rows = [
+        Subscriber(
+            email=f"{prefix}{index}@example.org",
+            email_norm=addresses.normalise(f"{prefix}{index}@example.org"),
+            **{"name": f"Reader {index}", **values},
+        )
+        for index in range(number)
+    ]
+    made = Subscriber.objects.bulk_create(rows)
+    Subscription.objects.bulk_create([Subscription(subscriber=row, list=chosen, state=state) for row in made])
+    return made
+
+
+@pytest.fixture
+def city_news(db: None) -> List:
+    return List.objects.create(name="City news", slug="city-news", public=True, description="What happens in town.")
+
+
+@pytest.fixture
+def letter(city_news: List) -> Newsletter:
+    newsletter = Newsletter.objects.create(
+        name="Weekly letter",
+        subject="News for {{ name|you }}",
+        body="# Hello {{ name|there }}\n\nThis is the *news*.\n\n[Read on](https://example.org/)",
+        from_name="City desk",
+        from_email="desk@example.org",
+        reply_to="answers@example.org",
+    )
+    newsletter.lists.add(city_news)
+    return newsletter
+
+
+@pytest.fixture
+def perform() -> Callable[..., Run]:
+    """Plans a run as a schedule or an event would, performs it as a worker would, and returns its row."""
+
+    def run(target: Newsletter | Issue, *, due_at: datetime = DUE, run: Run | None = None, max_attempts: int = 1) -> Run:
+        planned = run or ledger.plan(
+            ledger.NewRun(
+                kind="newsletter" if isinstance(target, Newsletter) else "newsletter_rest",
+                target_id=target.pk,
+                target_label=str(target),
+                trigger=Trigger.MANUAL,
+                due_at=due_at,
+                max_attempts=max_attempts,
+                queue="newsletters",
+            )
+        )
+        run_job(planned.pk)
+        planned.refresh_from_db()
+        return planned
+
+    return run

@@ -1,0 +1,99 @@
+"""What staff type, and how it is read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from schedules import cron, phrases
+
+NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)  # a Saturday, 05:00 in Berlin
+
+
+def read(text: str) -> phrases.Phrase:
+    return phrases.parse(text, now=NOW, timezone="Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("text", "expression"),
+    [
+        ("every weekday at 9", "0 9 * * 1-5"),
+        ("Weekdays at 9am", "0 9 * * 1-5"),
+        ("every day at 8:30", "30 8 * * *"),
+        ("daily at 8.30", "30 8 * * *"),
+        ("daily", "0 9 * * *"),
+        ("at 7pm", "0 19 * * *"),
+        ("noon", "0 12 * * *"),
+        ("first Monday of the month 07:30", "30 7 * * 1#1"),
+        ("on the first Monday of every month at 07:30", "30 7 * * 1#1"),
+        ("last Friday of the month at 17:00", "0 17 * * 5L"),
+        ("every 15 minutes between 8 and 18", "*/15 8-17 * * *"),
+        ("every 15 minutes from 8 to 18 on weekdays", "*/15 8-17 * * 1-5"),
+        ("every 15 minutes", "*/15 * * * *"),
+        ("every 2 hours", "0 */2 * * *"),
+        ("hourly", "0 * * * *"),
+        ("last day of the month at noon", "0 12 L * *"),
+        ("Monday at 9", "0 9 * * mon"),
+        ("mondays and thursdays at 7pm", "0 19 * * mon,thu"),
+        ("Monday, Wednesday and Friday at 10", "0 10 * * mon,wed,fri"),
+        ("monday to friday at 9", "0 9 * * mon-fri"),
+        ("weekends at 10", "0 10 * * 6,0"),
+        ("on the 1st and 15th at 6", "0 6 1,15 * *"),
+        ("every month on the 5th at 9", "0 9 5 * *"),
+        ("quarterly", "0 9 1 1,4,7,10 *"),
+        ("every year on 24 December at 18:00", "0 18 24 12 *"),
+        ("twice a day at 8 and 20", "0 8,20 * * *"),
+        ("0 9 * * 1", "0 9 * * 1"),
+    ],
+)
+def test_it_reads_a_pattern(text: str, expression: str) -> None:
+    phrase = read(text)
+    assert phrase.expression == expression
+    assert phrase.words == cron.parse(expression, "Europe/Berlin").describe()
+
+
+@pytest.mark.parametrize(
+    ("text", "every"),
+    [("every 90 minutes", timedelta(minutes=90)), ("every other day", timedelta(days=2)), ("every 2 weeks", timedelta(weeks=2))],
+)
+def test_it_reads_an_interval(text: str, every: timedelta) -> None:
+    assert read(text).every == every
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("tomorrow 14:00", datetime(2026, 11, 22, 13, tzinfo=UTC)),
+        ("today at 6", datetime(2026, 11, 21, 5, tzinfo=UTC)),
+        ("next friday at 5pm", datetime(2026, 11, 27, 16, tzinfo=UTC)),
+        ("next saturday at 4", datetime(2026, 11, 28, 3, tzinfo=UTC)),
+        ("on 3 December at 10:00", datetime(2026, 12, 3, 9, tzinfo=UTC)),
+        ("3 January", datetime(2027, 1, 3, 8, tzinfo=UTC)),
+        ("2026-12-03 10:00", datetime(2026, 12, 3, 9, tzinfo=UTC)),
+        ("in 2 hours", datetime(2026, 11, 21, 6, tzinfo=UTC)),
+    ],
+)
+def test_it_reads_one_moment(text: str, at: datetime) -> None:
+    assert read(text).at == at
+
+
+@pytest.mark.parametrize("text", ["", "banana", "every day at 25", "every day at 9:75", "yesterday", "a" * 5000, "every 5 fridays"])
+def test_it_says_that_it_cannot_read_and_gives_examples(text: str) -> None:
+    with pytest.raises(phrases.PhraseError, match="I could not read .* Try for example “every weekday at 9”"):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("2026-02-30 10:00", "does not exist"),
+        ("30 february at 9", "There is no 30 February"),
+        ("today at 2", "has passed"),
+        ("2020-01-01 10:00", "has passed"),
+        ("every day at 8:30 and 20:15", "share their minutes"),
+    ],
+)
+def test_it_says_what_is_wrong(text: str, says: str) -> None:
+    with pytest.raises(phrases.PhraseError, match=says):
+        read(text)

@@ -1,0 +1,24 @@
+"""Settings of the tests: the product's own, with cheap passwords and files in a throw-away folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+_data_dir = os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="almanac-tests-"))
+os.environ.setdefault("SECRET_KEY", "tests-only-tests-only-tests-only-tests-only")
+os.environ.setdefault("PUBLIC_URL", "http://testserver")
+os.environ.setdefault("BROKER_URL", "memory://")
+
+from scheduler_site.settings import *  # noqa: E402, F403
+from scheduler_site.settings import DATABASES, STORAGES  # noqa: E402
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+WHITENOISE_AUTOREFRESH = True
+
+if "sqlite" in DATABASES["default"]["ENGINE"]:
+    # A file, not memory: the integration tests share it with real workers and beats.
+    _worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    DATABASES["default"]["TEST"] = {"NAME": str(Path(_data_dir) / f"test-{_worker}.sqlite3")}
