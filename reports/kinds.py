@@ -11,18 +11,17 @@ from reports.datasets import registry
 from reports.datasets.deliveries_per_day import DELIVERIES_PER_DAY
 from reports.datasets.runs_by_schedule import RUNS_BY_SCHEDULE
 from reports.models import ReportDefinition
-from reports.windows import window_of
 from runs import clock
 from schedules import kinds
 from schedules.kinds import JobKind
 
 
 def describe_impact(target: models.Model) -> str:
-    """"Lists deliveries and subscribers per day for 9 to 15 November 2026, Europe/Berlin, as a CSV file kept for 90 days"."""
+    """ "Lists deliveries and subscribers per day for 9 to 15 November 2026, Europe/Berlin, as a CSV file kept for 90 days"."""
     definition = cast(ReportDefinition, target)
     try:
         label = registry.get(definition.data_set).label
-        days = window_of(definition, clock.now()).words
+        days = definition.window_at(clock.now()).words
     except (registry.UnknownDataSet, ValueError, KeyError):
         return "Cannot be made: edit the report and choose what it lists, and for which days"
     return f"Lists {label[0].lower()}{label[1:]} for {days}, as a CSV file kept for {definition.retention_days} days"

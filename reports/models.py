@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import ClassVar
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
+
+from reports import periods
+from reports.periods import Window
 
 MAX_RETENTION_DAYS = 3650
 
@@ -38,12 +42,16 @@ class ReportDefinition(models.Model):
     period = models.CharField("days", max_length=20, choices=Period.choices, default=Period.LAST_WEEK)
     last_n = models.PositiveSmallIntegerField("number of days", null=True, blank=True)
     time_zone = models.CharField(max_length=64, default="UTC")
-    row_cap = models.PositiveIntegerField("at most this many rows", null=True, blank=True, validators=[MinValueValidator(1)])
+    row_cap = models.PositiveIntegerField(
+        "at most this many rows", null=True, blank=True, validators=[MinValueValidator(1)]
+    )
     retention_days = models.PositiveSmallIntegerField(
         "keep files for (days)", default=90, validators=[MinValueValidator(1), MaxValueValidator(MAX_RETENTION_DAYS)]
     )
     notify = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="+", verbose_name="tell")
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     changed_at = models.DateTimeField("last changed", auto_now=True)
 
@@ -60,6 +68,10 @@ class ReportDefinition(models.Model):
     def natural_key(self) -> tuple[str]:
         return (self.name,)
 
+    def window_at(self, due_at: datetime) -> Window:
+        """The days it covers when it is due at that instant. Raises ValueError or KeyError when it cannot be read."""
+        return periods.resolve(self.period, due_at, self.time_zone, self.last_n)
+
 
 class ReportRun(models.Model):
     """One making of a report, with its window as it was resolved. It outlives its definition."""
@@ -71,7 +83,9 @@ class ReportRun(models.Model):
         INCOMPLETE = "incomplete", "Incomplete"
         FAILED = "failed", "Failed"
 
-    definition = models.ForeignKey(ReportDefinition, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
+    definition = models.ForeignKey(
+        ReportDefinition, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs"
+    )
     name = models.CharField("report", max_length=120)
     run_id = models.BigIntegerField(unique=True, help_text="The run in the ledger; history outlives it.")
     scheduled_for = models.DateTimeField("for")
@@ -111,8 +125,11 @@ class Artefact(models.Model):
     class Meta:
         ordering: ClassVar = ["-id"]
         verbose_name = "report file"
+        verbose_name_plural = "report library"
         permissions: ClassVar = [("download_artefact", "Can download report files")]
-        constraints: ClassVar = [models.UniqueConstraint(fields=["report_run", "format"], name="artefact_once_per_format")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["report_run", "format"], name="artefact_once_per_format")
+        ]
         indexes: ClassVar = [models.Index(fields=["expires_at"], name="artefact_by_expiry")]
 
     def __str__(self) -> str:
@@ -128,9 +145,13 @@ class DownloadEvent(models.Model):
     """One download, or part of one, by one person."""
 
     artefact = models.ForeignKey(Artefact, on_delete=models.CASCADE, related_name="downloads")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     ip = models.GenericIPAddressField("address", null=True, blank=True)
-    byte_range = models.CharField("part", max_length=60, blank=True, help_text="First and last byte; empty for the whole file.")
+    byte_range = models.CharField(
+        "part", max_length=60, blank=True, help_text="First and last byte; empty for the whole file."
+    )
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -38,7 +38,7 @@ class Window:
 
     @property
     def words(self) -> str:
-        """"1 to 31 October 2026, Europe/Berlin"."""
+        """ "1 to 31 October 2026, Europe/Berlin"."""
         return f"{_day_words(self.first, self.beyond)}, {self.zone}"
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 from itertools import islice
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.urls import reverse
 from django.utils.crypto import salted_hmac
 from django.utils.text import slugify
 
-from reports import periods, storage
+from reports import storage
 from reports.datasets import registry
 from reports.models import Artefact, ReportDefinition, ReportRun
 from reports.periods import Window
@@ -31,7 +32,7 @@ def perform(run: RunContext) -> str:
     Raises:
         JobFailed: in words; the disk is full, the definition is gone or cannot be read.
     """
-    definition = ReportDefinition.objects.filter(pk=run.target_id).first()
+    definition = ReportDefinition.objects.filter(pk=run.target_id or 0).first()
     if definition is None:
         raise JobFailed("The report no longer exists. Edit the schedule and choose another.", may_retry=False)
     report_run = _open(run, definition)
@@ -62,7 +63,7 @@ def download_url(artefact: Artefact) -> str:
 
 def _open(run: RunContext, definition: ReportDefinition) -> ReportRun:
     try:
-        window = periods.resolve(definition.period, run.due_at, definition.time_zone, definition.last_n)
+        window = definition.window_at(run.due_at)
     except (KeyError, ValueError) as error:
         words = f"The days of the report cannot be worked out ({error}). Edit the report and choose them again."
         raise JobFailed(words, may_retry=False) from error
@@ -130,7 +131,9 @@ def _publish(
         # The renewal locks the run's row until the commit: no other attempt can start between it and the file.
         run.confirm()
         draft.publish(storage.path_of(key))
-        artefact, _ = Artefact.objects.update_or_create(report_run=report_run, format=Artefact.Format.CSV, defaults=values)
+        artefact, _ = Artefact.objects.update_or_create(
+            report_run=report_run, format=Artefact.Format.CSV, defaults=values
+        )
         report_run.state = ReportRun.State.INCOMPLETE if is_capped else ReportRun.State.SUCCEEDED
         report_run.row_count, report_run.error = count, ""
         report_run.save(update_fields=["state", "row_count", "error"])
@@ -155,7 +158,7 @@ def _close_failed(report_run: ReportRun, words: str) -> None:
 
 def _frozen_window(report_run: ReportRun) -> Window:
     """The window as the first attempt resolved it, whatever the definition says by now."""
-    zone = periods.ZoneInfo(report_run.time_zone)
+    zone = ZoneInfo(report_run.time_zone)
     first, beyond = report_run.window_start.astimezone(zone).date(), report_run.window_end.astimezone(zone).date()
     return Window(first, beyond, report_run.time_zone)
 

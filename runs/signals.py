@@ -34,7 +34,7 @@ def _show_life(name: str, details: dict[str, Any]) -> None:
 @worker_ready.connect  # type: ignore[untyped-decorator]
 def start(sender: Any, **_: Any) -> None:
     """Begins when the worker takes messages."""
-    details = {"name": str(sender.hostname), "queues": sorted(sender.app.amqp.queues.consume_from)}
+    details = {"hostname": str(sender.hostname), "queues": sorted(sender.app.amqp.queues.consume_from)}
     _stop.clear()
     threading.Thread(target=_show_life, args=(heartbeats.process_name("worker"), details), name="life", daemon=True).start()
     logger.info("worker is up (%s)", sender.hostname)

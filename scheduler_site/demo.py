@@ -40,8 +40,8 @@ def load() -> int:
             continue
         schedule = services.create_schedule(
             None,
-            ScheduleDraft(
-                name=demo.name, kind=demo.kind, target_id=target.pk, expression=demo.expression, time_zone=demo.time_zone
+            ScheduleDraft.for_kind(
+                demo.kind, name=demo.name, target_id=target.pk, expression=demo.expression, time_zone=demo.time_zone
             ),
         )
         if demo.pause_reason:

@@ -24,7 +24,7 @@ from unfold.admin import ModelAdmin
 from runs import words
 from runs.queries import last_runs
 from schedules import kinds, services, views
-from schedules.forms import ScheduleForm, time_zone_names
+from schedules.forms import ScheduleForm, rules_as_fields, time_zone_names
 from schedules.models import Schedule
 from schedules.status import status_of
 
@@ -153,6 +153,8 @@ class ScheduleAdmin(ModelAdmin):  # type: ignore[type-arg,misc]
 
     def changeform_view(self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None) -> Any:
         context = {"time_zone_names": time_zone_names(), **(extra_context or {})}
+        if object_id is None:
+            context["kind_rules"] = {kind.key: rules_as_fields(kind.key) for kind in kinds.schedulable()}
         try:
             return super().changeform_view(request, object_id, form_url, context)
         except ValidationError as error:  # a rule that only the write itself can see, such as somebody else's change

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -38,6 +38,11 @@ class ScheduleDraft:
     retries: int = 0
 
     @classmethod
+    def for_kind(cls, kind: str, **values: Any) -> ScheduleDraft:
+        """A draft with the rules that the kind of job starts with, and the given values."""
+        return cls(kind=kind, **{**kind_defaults(kind), **values})
+
+    @classmethod
     def of(cls, schedule: Schedule) -> ScheduleDraft:
         """The values that an existing schedule has."""
         return cls(**{field.name: getattr(schedule, field.name) for field in fields(cls)})
@@ -52,6 +57,14 @@ class ScheduleDraft:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         del values["name"]
         return values
+
+
+def kind_defaults(kind: str) -> dict[str, Any]:
+    """The rules that a new schedule of this kind starts with; none for a kind that is not installed."""
+    try:
+        return asdict(kinds.get(kind).defaults)
+    except kinds.UnknownKind:
+        return {}
 
 
 def validate(draft: ScheduleDraft, existing: Schedule | None = None) -> None:

@@ -17,7 +17,7 @@ from unfold.widgets import (
 )
 
 from schedules import kinds
-from schedules.drafts import MAX_NAME_LENGTH, ScheduleDraft, validate
+from schedules.drafts import MAX_NAME_LENGTH, ScheduleDraft, kind_defaults, validate
 from schedules.models import Schedule
 from schedules.policies import MISSED_CHOICES, OVERLAP_CHOICES
 
@@ -209,6 +209,19 @@ _FORM_FIELD = {
     "start_deadline_seconds": "start_deadline_minutes",
     "time_limit_seconds": "time_limit_minutes",
 }
+
+
+def rules_as_fields(kind: str) -> dict[str, Any]:
+    """The rules that a kind of job starts with, as values of the form's fields."""
+    rules = kind_defaults(kind)
+    deadline = rules.get("start_deadline_seconds")
+    return {
+        "missed": rules.get("missed", "latest"),
+        "overlap": rules.get("overlap", "skip"),
+        "start_deadline_minutes": deadline // 60 if deadline else "",
+        "time_limit_minutes": rules.get("time_limit_seconds", 3600) // 60,
+        "retries": rules.get("retries", 0),
+    }
 
 
 class PauseForm(forms.Form):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, cast
 
 from django.db.models import F, Max, Q, QuerySet, Sum
 
@@ -22,8 +23,9 @@ def rows(window: Window) -> Iterator[Row]:
     counts = {state.value: Sum(1 + F("folded_count"), filter=Q(state=state), default=0) for state in _SHOWN}
     grouped = _due(window).values("schedule_id").annotate(name=Max("schedule_name"), **counts)
     for row in grouped.order_by("name", "schedule_id").iterator():
-        name = row["name"] or "Without a schedule"
-        yield (name, *(row[state.value] for state in _SHOWN))
+        counted = cast(dict[str, Any], row)
+        name = counted["name"] or "Without a schedule"
+        yield (name, *(counted[state] for state in _SHOWN))
 
 
 def count(window: Window) -> int:

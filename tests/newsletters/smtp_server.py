@@ -116,7 +116,7 @@ class SmtpServer:
         if self.drop_instead_of_reply(number):
             server.transport.abort()
         elif self.drop_after_reply(number):
-            asyncio.get_running_loop().call_later(0.005, server.transport.abort)
+            asyncio.get_running_loop().call_soon(server.transport.close)  # after the reply is out
         return "250 2.0.0 taken"
 
     def start(self) -> SmtpServer:

@@ -42,5 +42,24 @@ document.addEventListener("DOMContentLoaded", () => {
         refresh("");
     });
 
+    // A new schedule starts with the rules that suit what it runs, until somebody changes one of them.
+    const rules = document.getElementById("kind-rules");
+    if (rules) {
+        const byKind = JSON.parse(rules.textContent);
+        const touched = new Set();
+        form.addEventListener("change", (event) => {
+            if (event.isTrusted) touched.add(event.target.name);
+            if (event.target.name !== "what") return;
+            const values = byKind[event.target.value.split(":")[0]] || {};
+            for (const [name, value] of Object.entries(values)) {
+                if (touched.has(name)) continue;
+                for (const field of form.querySelectorAll(`[name="${name}"]`)) {
+                    if (field.type === "radio") field.checked = field.value === value;
+                    else field.value = value;
+                }
+            }
+        });
+    }
+
     refresh("");
 });

@@ -1,0 +1,37 @@
+# Every command that a developer, an operator on a laptop, or CI needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help run test lint
+
+help:
+	@echo "make run    start everything with demo data (PORT=, DATA_DIR=, ADMIN_PASSWORD=)"
+	@echo "make test   run the tests on SQLite and on PostgreSQL"
+	@echo "make lint   style, types, import layers, migrations"
+
+$(VENV)/.installed: requirements.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+run: $(VENV)/.installed
+	@exec $(BIN)/python manage.py up
+
+test: $(VENV)/.installed-dev
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-core >/dev/null; } \
+		|| { echo "The browser tests need chromium; install it with: sudo apt-get install chromium" >&2; exit 1; }
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/browser --ignore=tests/site/test_up.py --ignore=tests/schedules/test_cron_oracle.py
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	DATA_DIR=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run
+	DATA_DIR=$$(mktemp -d) SECRET_KEY=$$($(BIN)/python -c "import secrets; print(secrets.token_urlsafe(50))") PUBLIC_URL=https://almanac.example.org $(BIN)/python manage.py check --deploy --fail-level WARNING
