@@ -17,7 +17,7 @@ from cleanup.models import CleanupPolicy, Hold
 
 
 @admin.register(CleanupPolicy)
-class CleanupPolicyAdmin(ModelAdmin):  # type: ignore[type-arg,misc]
+class CleanupPolicyAdmin(ModelAdmin):  # type: ignore[misc]
     """Each policy: what, how old, and whether it is on."""
 
     form = PolicyForm
@@ -31,11 +31,11 @@ class CleanupPolicyAdmin(ModelAdmin):  # type: ignore[type-arg,misc]
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
-        own = [
+        own: list[URLPattern] = [
             path(f"<int:policy_id>/{name}/", wrap(getattr(views, name)), name=f"cleanup_cleanuppolicy_{name}")
             for name in ("detail", "preview", "enable", "disable")
         ]
-        return own + super().get_urls()
+        return [*own, *super().get_urls()]
 
     def save_model(self, request: HttpRequest, obj: CleanupPolicy, form: Any, change: bool) -> None:
         services.save_policy(request.user, obj)
@@ -43,7 +43,9 @@ class CleanupPolicyAdmin(ModelAdmin):  # type: ignore[type-arg,misc]
     def delete_model(self, request: HttpRequest, obj: CleanupPolicy) -> None:
         services.delete_policy(request.user, obj.pk)
 
-    def response_add(self, request: HttpRequest, obj: CleanupPolicy, post_url_continue: str | None = None) -> HttpResponse:
+    def response_add(
+        self, request: HttpRequest, obj: CleanupPolicy, post_url_continue: str | None = None
+    ) -> HttpResponse:
         super().response_add(request, obj, post_url_continue)
         return HttpResponseRedirect(reverse("admin:cleanup_cleanuppolicy_detail", args=[obj.pk]))
 
@@ -72,7 +74,7 @@ class CleanupPolicyAdmin(ModelAdmin):  # type: ignore[type-arg,misc]
 
 
 @admin.register(Hold)
-class HoldAdmin(ModelAdmin):  # type: ignore[type-arg,misc]
+class HoldAdmin(ModelAdmin):  # type: ignore[misc]
     """What must be kept, and why. A hold is added or released, never changed."""
 
     form = HoldForm
@@ -85,7 +87,9 @@ class HoldAdmin(ModelAdmin):  # type: ignore[type-arg,misc]
         return False
 
     def save_model(self, request: HttpRequest, obj: Hold, form: Any, change: bool) -> None:
-        made = services.add_hold(request.user, target=obj.target, object_id=obj.object_id, reason=obj.reason, until=obj.until)
+        made = services.add_hold(
+            request.user, target=obj.target, object_id=obj.object_id, reason=obj.reason, until=obj.until
+        )
         obj.pk = made.pk
 
     def delete_model(self, request: HttpRequest, obj: Hold) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple, UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from cleanup import services, targets
 from cleanup.models import CleanupPolicy, Hold
@@ -15,7 +15,9 @@ from cleanup.models import CleanupPolicy, Hold
 class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
     """What is cleaned and how old it must be."""
 
-    targets = forms.MultipleChoiceField(label="What to clean", required=False, widget=UnfoldAdminCheckboxSelectMultiple)
+    targets = forms.MultipleChoiceField(
+        label="What to clean", required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget
+    )
 
     class Meta:
         model = CleanupPolicy
@@ -33,7 +35,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             services.check_rule(cleaned.get("targets") or [], cleaned.get("days"), cleaned.get("max_rows"))
         except ValidationError as error:
             for name, messages in error.message_dict.items():
-                if name not in self._errors:
+                if name not in self.errors:
                     self.add_error(name, messages)
         return cleaned
 

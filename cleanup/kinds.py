@@ -14,7 +14,7 @@ from schedules.kinds import JobKind, PolicyDefaults
 
 
 def describe_impact(target: models.Model) -> str:
-    """"Would delete 31 expired sessions and 12 unconfirmed subscriptions"."""
+    """ "Would delete 31 expired sessions and 12 unconfirmed subscriptions"."""
     policy = cast(CleanupPolicy, target)
     if not policy.is_enabled:
         return "It is not enabled: preview it and enable it first"

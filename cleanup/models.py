@@ -28,9 +28,13 @@ class CleanupPolicy(models.Model):
     days = models.PositiveIntegerField(
         "older than (days)", default=30, validators=[MinValueValidator(1), MaxValueValidator(MAX_DAYS)]
     )
-    max_rows = models.PositiveIntegerField("at most this many rows a run", null=True, blank=True, validators=[MinValueValidator(1)])
+    max_rows = models.PositiveIntegerField(
+        "at most this many rows a run", null=True, blank=True, validators=[MinValueValidator(1)]
+    )
     is_enabled = models.BooleanField("enabled", default=False)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     changed_at = models.DateTimeField(auto_now=True)
 
     objects = PolicyManager()
@@ -59,7 +63,9 @@ class CleanupPreview(models.Model):
     rule_hash = models.CharField(max_length=64)
     findings = models.JSONField(default=list)
     created_at = models.DateTimeField(default=timezone.now)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -106,7 +112,9 @@ class Hold(models.Model):
     """Keeps rows from being cleaned, whatever their age, until it is released or ends."""
 
     target = models.CharField(max_length=60)
-    object_id = models.CharField("number of the row", max_length=64, blank=True, help_text="Leave empty to hold all of them.")
+    object_id = models.CharField(
+        "number of the row", max_length=64, blank=True, help_text="Leave empty to hold all of them."
+    )
     reason = models.CharField(max_length=200)
     until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -83,7 +83,7 @@ def rule_hash(policy: CleanupPolicy) -> str:
 
 
 def in_words(counts: dict[str, int]) -> str:
-    """"31 expired sessions and 12 unconfirmed subscriptions"."""
+    """ "31 expired sessions and 12 unconfirmed subscriptions"."""
     words = []
     for key, count in counts.items():
         try:

@@ -29,7 +29,9 @@ def check_rule(keys: Sequence[str], days: int | None, max_rows: int | None) -> N
         floor = max(known[key].floor_days for key in keys)
         strictest = next(known[key] for key in keys if known[key].floor_days == floor)
         if days is None or days < floor:
-            errors["days"] = f"{strictest.label} are kept for at least {floor} day{'' if floor == 1 else 's'}. Write {floor} or more."
+            errors["days"] = (
+                f"{strictest.label} are kept for at least {floor} day{'' if floor == 1 else 's'}. Write {floor} or more."
+            )
         elif days > MAX_DAYS:
             errors["days"] = f"Write at most {MAX_DAYS} days."
     if max_rows is not None and max_rows < 1:

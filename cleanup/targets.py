@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +26,7 @@ class Target:
     """A row is eligible when this is before the cutoff."""
     floor_days: int
     """The least age that a policy may name."""
-    condition: Q = Q()
+    condition: Q = field(default_factory=Q)
     """What else must hold for a row to be eligible."""
     describe: Callable[[Any], str] = str
     """A row in words, for samples."""
@@ -34,10 +34,11 @@ class Target:
     def eligible(self, cutoff: datetime) -> QuerySet[Any]:
         """Rows that are old enough, without regard to holds."""
         model = apps.get_model(self.model)
-        return model._default_manager.filter(self.condition, **{f"{self.date_field}__lt": cutoff})
+        rows: QuerySet[Any] = model._default_manager.filter(self.condition, **{f"{self.date_field}__lt": cutoff})
+        return rows
 
     def counted(self, count: int) -> str:
-        """"1 expired session", "1,234 expired sessions"."""
+        """ "1 expired session", "1,234 expired sessions"."""
         return f"{count:,} {self.noun[0] if count == 1 else self.noun[1]}"
 
 

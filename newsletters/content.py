@@ -75,7 +75,9 @@ def freeze(*, subject: str, body: str, title: str, list_names: list[str]) -> Fro
     list_names = [_without_tags(name) for name in list_names]
     marked, tags = _hide_tags(body)
     body_html = _MARKDOWN.render(marked)
-    reason_html = f"You get this mail because you are on the list {_listed([html.escape(name) for name in list_names])}."
+    reason_html = (
+        f"You get this mail because you are on the list {_listed([html.escape(name) for name in list_names])}."
+    )
     page = _LAYOUT
     for mark, value in (
         ("%TITLE%", html.escape(_without_tags(title))),

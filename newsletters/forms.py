@@ -28,7 +28,9 @@ class NoBotsForm(forms.Form):
 class FeedbackForm(NoBotsForm):
     """What a reader wants to tell us."""
 
-    name = forms.CharField(label="Your name", max_length=120, required=False, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    name = forms.CharField(
+        label="Your name", max_length=120, required=False, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
     email = forms.EmailField(
         label="Your e-mail address", required=False, help_text="Only if you would like an answer.",
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
@@ -50,7 +52,9 @@ class SubscribeForm(NoBotsForm):
         label="Your e-mail address", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"}),
         error_messages={"required": "Please write your e-mail address."},
     )  # fmt: skip
-    name = forms.CharField(label="Your name", max_length=120, required=False, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    name = forms.CharField(
+        label="Your name", max_length=120, required=False, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -93,7 +97,9 @@ class NewsletterForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_body(self) -> str:
         body = _checked(self.cleaned_data["body"])
         if len(body) > MAX_BODY_CHARACTERS:
-            raise ValidationError(f"The text has {len(body):,} characters; at most {MAX_BODY_CHARACTERS:,} can be mailed.")
+            raise ValidationError(
+                f"The text has {len(body):,} characters; at most {MAX_BODY_CHARACTERS:,} can be mailed."
+            )
         return body
 
 
@@ -125,7 +131,9 @@ class SubscriberForm(forms.ModelForm):  # type: ignore[type-arg]
         chosen = self.cleaned_data["lists"]
         left = subscriptions.revivals(self.instance, chosen)
         if left:
-            raise ValidationError(f"This person left {', '.join(left)}. Only they can come back, on the page where readers subscribe.")
+            raise ValidationError(
+                f"This person left {', '.join(left)}. Only they can come back, on the page where readers subscribe."
+            )
         return chosen
 
 
@@ -148,7 +156,9 @@ class SuppressionForm(forms.ModelForm):  # type: ignore[type-arg]
 class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
     """An upload."""
 
-    upload = forms.FileField(label="File", help_text="JPEG, PNG, GIF or WebP. The sizes are made after the page has answered.")
+    upload = forms.FileField(
+        label="File", help_text="JPEG, PNG, GIF or WebP. The sizes are made after the page has answered."
+    )
 
     class Meta:
         model = Image

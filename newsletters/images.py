@@ -127,7 +127,9 @@ def open_picture(file: io.BytesIO) -> Pillow.Image:
     except UnidentifiedImageError as error:
         raise NotUsable("This file is not a picture we can read. Upload a JPEG, PNG, GIF or WebP file.") from error
     except Pillow.DecompressionBombError as error:
-        raise NotUsable("The picture has too many pixels to open safely. Save it smaller and upload it again.") from error
+        raise NotUsable(
+            "The picture has too many pixels to open safely. Save it smaller and upload it again."
+        ) from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise NotUsable("The picture is damaged and cannot be read. Save it again and upload the new file.") from error
     return _plain(upright)
@@ -152,7 +154,11 @@ def _plain(picture: Pillow.Image) -> Pillow.Image:
 def make_size(picture: Pillow.Image, width: int) -> MadeSize:
     """The picture at this width, as JPEG, or PNG where it has transparency (mail programs know both)."""
     height = max(1, round(picture.height * width / picture.width))
-    small = picture.resize((width, height), Pillow.Resampling.LANCZOS, reducing_gap=3.0) if width != picture.width else picture
+    small = (
+        picture.resize((width, height), Pillow.Resampling.LANCZOS, reducing_gap=3.0)
+        if width != picture.width
+        else picture
+    )
     out = io.BytesIO()
     if small.mode == "RGBA":
         small.save(out, "PNG", optimize=True)
@@ -170,9 +176,7 @@ def _publish(image: Image, size: tuple[int, int], made: list[MadeSize]) -> None:
         for part in made:
             row = ImageSize(image=image, width=part.width, height=part.height, bytes=len(part.data))
             row.file.save(f"{part.width}{part.extension}", ContentFile(part.data), save=True)
-        Image.objects.filter(pk=image.pk).update(
-            state=Image.State.READY, problem="", width=size[0], height=size[1]
-        )
+        Image.objects.filter(pk=image.pk).update(state=Image.State.READY, problem="", width=size[0], height=size[1])
 
 
 def _refuse(image: Image, words: str, url: str) -> None:

@@ -13,7 +13,7 @@ from schedules.kinds import JobKind, PolicyDefaults
 
 
 def describe_impact(target: models.Model) -> str:
-    """"Sends to 200 subscribers of City news", or why it would reach nobody."""
+    """ "Sends to 200 subscribers of City news", or why it would reach nobody."""
     newsletter = cast(Newsletter, target)
     counted = audience.count(audience.lists_of(newsletter))
     if not counted.recipients:

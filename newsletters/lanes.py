@@ -244,9 +244,7 @@ def _flush(hold: Hold) -> int:
 
 
 def _mark_sent(lane: Lane, fence: int) -> int:
-    taken = Delivery.objects.filter(
-        issue_id=lane.issue_id, state=State.CLAIMED, fence=fence, pk__lte=lane.sent_through
-    )
+    taken = Delivery.objects.filter(issue_id=lane.issue_id, state=State.CLAIMED, fence=fence, pk__lte=lane.sent_through)
     sent = taken.update(state=State.SENT, attempts=F("attempts") + 1, sent_at=clock.now(), code=250, text="")
     if sent:
         Issue.objects.filter(pk=lane.issue_id).update(sent=F("sent") + sent)

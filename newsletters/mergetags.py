@@ -78,7 +78,9 @@ class Template:
     def render(self, values: Mapping[str, str]) -> str:
         """The text for one reader; a missing or empty value becomes the tag's fallback."""
         return "".join(
-            part if isinstance(part, str) else escape(values.get(part.tag.name, "").strip() or part.tag.fallback, part.place)
+            part
+            if isinstance(part, str)
+            else escape(values.get(part.tag.name, "").strip() or part.tag.fallback, part.place)
             for part in self._parts
         )
 
@@ -113,7 +115,9 @@ def _read(inside: str) -> Tag:
     name, _, fallback = inside.partition("|")
     name = name.strip()
     if not _NAME.fullmatch(name):
-        raise MergeTagError(f"“{{{{{inside[:40]}}}}}” is not a merge tag. Write {{{{ name }}}} or {{{{ name|there }}}}.")
+        raise MergeTagError(
+            f"“{{{{{inside[:40]}}}}}” is not a merge tag. Write {{{{ name }}}} or {{{{ name|there }}}}."
+        )
     return Tag(name, _CONTROL.sub(" ", fallback).strip())
 
 

@@ -75,7 +75,9 @@ def build(
         f"Subject: {unstructured(subject, 'Subject')}",
         f"Date: {format_datetime(date)}",
         f"Message-ID: {identifier}",
-        f"List-Id: {phrase(envelope.list_name, 'List-Id')} <{envelope.list_slug}.{sender.domain}>".replace(":  <", ": <"),
+        f"List-Id: {phrase(envelope.list_name, 'List-Id')} <{envelope.list_slug}.{sender.domain}>".replace(
+            ":  <", ": <"
+        ),
         f"List-Unsubscribe: <{unsubscribe_url}>",
         "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
         "Precedence: bulk",

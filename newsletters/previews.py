@@ -35,7 +35,9 @@ def preview(*, title: str, subject: str, body: str, list_ids: Sequence[int]) -> 
     try:
         for source in (subject, body):
             mergetags.check(source, audience.attribute_names())
-        frozen = content.freeze(subject=subject, body=body[: content.MAX_BODY_CHARACTERS], title=title, list_names=names)
+        frozen = content.freeze(
+            subject=subject, body=body[: content.MAX_BODY_CHARACTERS], title=title, list_names=names
+        )
     except mergetags.MergeTagError as error:
         return Preview(None, shown, counted, str(error))
     values = sending.merge_values(

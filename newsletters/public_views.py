@@ -52,7 +52,9 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
         subscriptions.unsubscribe(claim)
         return render(request, "newsletters/unsubscribed.html", context)
     context["lists"] = subscriptions.lists_to_leave(claim)
-    return render(request, "newsletters/unsubscribe.html" if context["lists"] else "newsletters/unsubscribed.html", context)
+    return render(
+        request, "newsletters/unsubscribe.html" if context["lists"] else "newsletters/unsubscribed.html", context
+    )
 
 
 @_public

@@ -251,7 +251,7 @@ def finish(issue_id: int) -> str:
 
 
 def summary(issue: Issue) -> str:
-    """"196 sent, 3 failed, 1 left out." """
+    """ "196 sent, 3 failed, 1 left out." """
     parts = [f"{issue.sent} sent"]
     parts += [f"{number} {word}" for number, word in (
         (issue.failed, "failed"), (issue.skipped, "left out"), (issue.uncertain, "uncertain"),

@@ -123,8 +123,12 @@ def cancel_issue(actor: Actor, issue_id: int, reason: str = "") -> Issue:
     issue = Issue.objects.get(pk=issue_id)
     audit.require(actor, SEND, "cancel the issue", issue)
     with transaction.atomic():
-        changed = Issue.objects.filter(pk=issue_id).exclude(state__in=Issue.FINISHED).update(
-            state=Issue.State.CANCELLED, finished_at=clock.now(), pause_reason="", paused_by_name="", pause_code=""
+        changed = (
+            Issue.objects.filter(pk=issue_id)
+            .exclude(state__in=Issue.FINISHED)
+            .update(
+                state=Issue.State.CANCELLED, finished_at=clock.now(), pause_reason="", paused_by_name="", pause_code=""
+            )
         )
         if not changed:
             raise ValidationError("This issue has already ended.")
@@ -191,7 +195,12 @@ def _start_rest(actor: Actor, issue: Issue) -> Run:
 
 def _require_save(actor: Actor, row: models.Model) -> None:
     verb = "change" if row.pk else "add"
-    audit.require(actor, f"newsletters.{verb}_{row._meta.model_name}", f"{verb} this {row._meta.verbose_name}", row if row.pk else None)
+    audit.require(
+        actor,
+        f"newsletters.{verb}_{row._meta.model_name}",
+        f"{verb} this {row._meta.verbose_name}",
+        row if row.pk else None,
+    )
 
 
 def _values(row: models.Model, names: tuple[str, ...]) -> dict[str, Any]:

@@ -125,7 +125,9 @@ class Connection:
             options = ["SMTPUTF8"]
         reply = self._answer(smtp.mail(envelope_from, options))
         if reply.code >= 500:
-            raise ServerTrouble(f"The mail server {self.server} refuses the sender {envelope_from} ({reply}).", reply.signature)
+            raise ServerTrouble(
+                f"The mail server {self.server} refuses the sender {envelope_from} ({reply}).", reply.signature
+            )
         if reply.code >= 400:
             raise smtplib.SMTPServerDisconnected(str(reply))
         for answer in (smtp.rcpt(recipient), None):
@@ -180,7 +182,9 @@ class Connection:
             else:
                 smtp = smtplib.SMTP(settings.EMAIL_HOST, settings.EMAIL_PORT, str(DNS_NAME), timeout=self._timeout)
         except ssl.SSLError as error:
-            raise ServerTrouble(f"No encrypted connection to the mail server {self.server} ({_reason(error)}).") from error
+            raise ServerTrouble(
+                f"No encrypted connection to the mail server {self.server} ({_reason(error)})."
+            ) from error
         except (smtplib.SMTPException, OSError) as error:
             raise Dropped(f"the mail server {self.server} cannot be reached: {_reason(error)}") from error
         try:

@@ -81,7 +81,9 @@ def unsubscribe(claim: tokens.Unsubscribe) -> list[str]:
 
 def _left_by(claim: tokens.Unsubscribe) -> QuerySet[Subscription]:
     lists = audience.lists_of(Newsletter(pk=claim.newsletter_id))
-    return Subscription.objects.filter(subscriber=claim.subscriber_id, list_id__in=lists).exclude(state=State.UNSUBSCRIBED)
+    return Subscription.objects.filter(subscriber=claim.subscriber_id, list_id__in=lists).exclude(
+        state=State.UNSUBSCRIBED
+    )
 
 
 def set_lists(subscriber: Subscriber, lists: Iterable[List], *, source: str) -> dict[str, list[str]]:

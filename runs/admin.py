@@ -19,7 +19,7 @@ from runs.states import FINAL, OPEN
 from runs.templatetags.desk import in_zone, outcome, took
 
 
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[type-arg,misc]
+class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
     """Facts that nobody edits; lists stay fast at millions of rows because nothing is counted."""
 
     actions = None
@@ -84,14 +84,14 @@ class RunAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
-        own = [
+        own: list[URLPattern] = [
             path("<int:run_id>/change/", wrap(views.detail), name="runs_run_change"),
             path("<int:run_id>/log/", wrap(views.log), name="runs_run_log"),
             path("<int:run_id>/cancel/", wrap(views.cancel), name="runs_run_cancel"),
             path("<int:run_id>/retry/", wrap(views.retry), name="runs_run_retry"),
             path("<int:run_id>/acknowledge/", wrap(views.acknowledge), name="runs_run_acknowledge"),
         ]
-        return own + super().get_urls()
+        return [*own, *super().get_urls()]
 
     @admin.display(description="State")
     def state_chip(self, obj: Run) -> SafeString:
@@ -108,7 +108,9 @@ class RunAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Due", ordering="due_at")
     def due(self, obj: Run) -> SafeString:
-        return format_html('{}<span class="al-sub">{}</span>', words.relative(obj.due_at), in_zone(obj.due_at, obj.time_zone))
+        return format_html(
+            '{}<span class="al-sub">{}</span>', words.relative(obj.due_at), in_zone(obj.due_at, obj.time_zone)
+        )
 
     @admin.display(description="Started by")
     def trigger_words(self, obj: Run) -> str:
@@ -141,5 +143,3 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @admin.display(description="Did")
     def action_words(self, obj: AuditEntry) -> str:
         return f"was refused: {obj.action}" if obj.was_refused else obj.action
-
-

@@ -182,7 +182,9 @@ def finish(claimed: Claim, result: str) -> None:
     _end(claimed, State.SUCCEEDED, result=result[:300])
 
 
-def fail(claimed: Claim, error: str, *, traceback: str = "", reason: Reason = Reason.ERROR, may_retry: bool = True) -> State:
+def fail(
+    claimed: Claim, error: str, *, traceback: str = "", reason: Reason = Reason.ERROR, may_retry: bool = True
+) -> State:
     """Ends the attempt badly: another attempt if any is left, else the run has failed."""
     log(claimed.run.pk, error, level=RunEvent.Level.ERROR, attempt=claimed.attempt)
     if may_retry and claimed.attempt < claimed.run.max_attempts:
@@ -227,7 +229,11 @@ def expire_unstarted(now: datetime, run_ids: Iterable[int] | None = None) -> int
     if run_ids is not None:
         late = late.filter(pk__in=list(run_ids))
     return late.update(
-        state=State.MISSED, reason=Reason.DEADLINE, reason_text=Reason.DEADLINE.label, finished_at=now, next_publish_at=None
+        state=State.MISSED,
+        reason=Reason.DEADLINE,
+        reason_text=Reason.DEADLINE.label,
+        finished_at=now,
+        next_publish_at=None,
     )
 
 

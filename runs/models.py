@@ -31,9 +31,11 @@ class Run(models.Model):
     state = models.CharField(max_length=12, choices=State.choices, default=State.PLANNED)
     reason = models.CharField(max_length=20, choices=Reason.choices, blank=True)
     reason_text = models.CharField("why", max_length=300, blank=True)
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     requested_by_name = models.CharField("asked for by", max_length=150, blank=True)
-    idempotency_key = models.CharField(max_length=64, null=True, blank=True, unique=True)  # noqa: DJ001 - NULL keeps the unique index free
+    idempotency_key = models.CharField(max_length=64, null=True, blank=True, unique=True)
     retry_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries")
 
     queue = models.CharField(max_length=40, default="default")
@@ -147,7 +149,9 @@ class AuditEntry(models.Model):
     """Who changed or tried what, when and why, with the values before and after."""
 
     at = models.DateTimeField(auto_now_add=True)
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     actor_name = models.CharField("who", max_length=150, blank=True)
     action = models.CharField(max_length=60)
     object_type = models.CharField(max_length=60, blank=True)

@@ -13,7 +13,9 @@ from runs.states import OPEN, Reason, State
 
 def last_runs(schedule_ids: Sequence[int]) -> dict[int, Run]:
     """The latest run of each schedule, in two queries whatever their number."""
-    latest = Run.objects.filter(schedule_id__in=schedule_ids).order_by().values("schedule_id").annotate(run_id=Max("id"))
+    latest = (
+        Run.objects.filter(schedule_id__in=schedule_ids).order_by().values("schedule_id").annotate(run_id=Max("id"))
+    )
     runs = Run.objects.in_bulk([row["run_id"] for row in latest])
     return {run.schedule_id: run for run in runs.values() if run.schedule_id is not None}
 
@@ -41,6 +43,6 @@ def unfinished() -> QuerySet[Run]:
 
 def needing_attention(since: datetime) -> QuerySet[Run]:
     """Failed and missed runs since then that nobody has acknowledged."""
-    return Run.objects.filter(
-        state__in=(State.FAILED, State.MISSED), due_at__gte=since, acknowledged_at=None
-    ).order_by("-due_at")
+    return Run.objects.filter(state__in=(State.FAILED, State.MISSED), due_at__gte=since, acknowledged_at=None).order_by(
+        "-due_at"
+    )

@@ -31,16 +31,18 @@ def _show_life(name: str, details: dict[str, Any]) -> None:
             return
 
 
-@worker_ready.connect  # type: ignore[untyped-decorator]
+@worker_ready.connect
 def start(sender: Any, **_: Any) -> None:
     """Begins when the worker takes messages."""
     details = {"hostname": str(sender.hostname), "queues": sorted(sender.app.amqp.queues.consume_from)}
     _stop.clear()
-    threading.Thread(target=_show_life, args=(heartbeats.process_name("worker"), details), name="life", daemon=True).start()
+    threading.Thread(
+        target=_show_life, args=(heartbeats.process_name("worker"), details), name="life", daemon=True
+    ).start()
     logger.info("worker is up (%s)", sender.hostname)
 
 
-@worker_shutdown.connect  # type: ignore[untyped-decorator]
+@worker_shutdown.connect
 def stop(**_: Any) -> None:
     """Ends with the worker, which then is no longer counted as one that should answer."""
     _stop.set()

@@ -23,7 +23,9 @@ OPEN = (State.PLANNED, State.PUBLISHED, State.RUNNING)
 FINAL = (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.SKIPPED, State.MISSED)
 
 ALLOWED: dict[State, frozenset[State]] = {
-    State.PLANNED: frozenset({State.PUBLISHED, State.RUNNING, State.CANCELLED, State.SKIPPED, State.MISSED, State.FAILED}),
+    State.PLANNED: frozenset(
+        {State.PUBLISHED, State.RUNNING, State.CANCELLED, State.SKIPPED, State.MISSED, State.FAILED}
+    ),
     State.PUBLISHED: frozenset({State.RUNNING, State.CANCELLED, State.SKIPPED, State.MISSED, State.FAILED}),
     # Back to planned: another attempt after an error or a lost worker. Running again: the lease expired.
     State.RUNNING: frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.PLANNED, State.RUNNING}),

@@ -149,7 +149,9 @@ class LedgerTask(Task):  # type: ignore[type-arg]
             ledger.cancelled(claimed, Reason.CANCELLED_BY_STAFF.label)
         except SoftTimeLimitExceeded:
             limit = claimed.run.time_limit_seconds
-            ledger.fail(claimed, f"Stopped after its time limit of {limit} s.", reason=Reason.TIME_LIMIT, may_retry=False)
+            ledger.fail(
+                claimed, f"Stopped after its time limit of {limit} s.", reason=Reason.TIME_LIMIT, may_retry=False
+            )
         except JobFailed as error:
             ledger.fail(claimed, str(error), traceback=traceback.format_exc(), may_retry=error.may_retry)
         except Exception as error:

@@ -35,7 +35,7 @@ def state(run: Run) -> str:
 
 
 def relative(moment: datetime, now: datetime | None = None) -> str:
-    """"in 5 minutes", "2 hours ago": the largest unit, rounded down."""
+    """ "in 5 minutes", "2 hours ago": the largest unit, rounded down."""
     gap = moment - (now or timezone.now())
     amount = duration(abs(gap))
     if abs(gap) < timedelta(seconds=1):
@@ -44,7 +44,7 @@ def relative(moment: datetime, now: datetime | None = None) -> str:
 
 
 def local(moment: datetime, zone: str, *, seconds: bool = False) -> str:
-    """"Mon 3 Aug 2026, 09:00 CEST"; as it is stored when the zone cannot be read."""
+    """ "Mon 3 Aug 2026, 09:00 CEST"; as it is stored when the zone cannot be read."""
     try:
         moment = moment.astimezone(ZoneInfo(zone))
     except (KeyError, ValueError, OSError):
@@ -54,7 +54,7 @@ def local(moment: datetime, zone: str, *, seconds: bool = False) -> str:
 
 
 def duration(span: timedelta) -> str:
-    """"3 seconds", "5 minutes", "2 hours", "4 days"."""
+    """ "3 seconds", "5 minutes", "2 hours", "4 days"."""
     seconds = int(span.total_seconds())
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
         if seconds >= size:

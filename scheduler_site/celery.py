@@ -34,7 +34,7 @@ def transport_options(broker_url: str, prefix: str) -> dict[str, Any]:
 app = Celery("almanac")
 
 
-@app.on_configure.connect  # type: ignore[untyped-decorator]
+@app.on_configure.connect
 def configure(**_: Any) -> None:
     """Reads Django's settings when Celery first needs them, so that importing this module needs none."""
     from django.conf import settings

@@ -46,7 +46,7 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the overview shows besides the admin's own context."""
     may_see = request.user.has_perm("runs.view_run")
     context |= {"title": "Overview", "may_see": may_see}
-    context["notices"] = list(Notice.objects.filter(user_id=request.user.pk, read_at=None)[:5])
+    context["notices"] = list(Notice.objects.filter(user=request.user.pk, read_at=None)[:5])
     return context | (overview() if may_see else {})
 
 
@@ -86,7 +86,10 @@ def signs(now: datetime) -> list[Sign]:
         return [*strip, Sign("Waiting", "Nothing", "good", "Every due run has been taken by a worker.")]
     age = now - oldest.due_at
     tone = "warn" if age > LATE_AFTER else "good"
-    return [*strip, Sign("Waiting", words.duration(age), tone, f"The oldest is {oldest.schedule_name or oldest.target_label}.")]
+    return [
+        *strip,
+        Sign("Waiting", words.duration(age), tone, f"The oldest is {oldest.schedule_name or oldest.target_label}."),
+    ]
 
 
 def _figures(now: datetime) -> list[Figure]:
@@ -97,7 +100,11 @@ def _figures(now: datetime) -> list[Figure]:
         Figure("Succeeded today", runs.filter(state=State.SUCCEEDED).count(), f"{runs_url}?shown=succeeded"),
         Figure("Failed today", runs.filter(state=State.FAILED).count(), f"{runs_url}?shown=failed"),
         Figure("Running now", Run.objects.filter(state=State.RUNNING).count(), f"{runs_url}?shown=open"),
-        Figure("Paused schedules", Schedule.objects.filter(paused_at__isnull=False).count(), f"{schedules_url}?status=paused"),
+        Figure(
+            "Paused schedules",
+            Schedule.objects.filter(paused_at__isnull=False).count(),
+            f"{schedules_url}?status=paused",
+        ),
     ]
 
 

@@ -23,8 +23,20 @@ class _Demo:
 _DEMOS = (
     _Demo("Team memo, every two minutes", "newsletter", "Team memo", "*/2 * * * *"),
     _Demo("Weekly letter, Mondays at nine", "newsletter", "Weekly letter", "0 9 * * mon", "Europe/Berlin"),
-    _Demo("Deliveries and subscribers, every Monday", "report", "Deliveries and subscribers", "0 7 * * mon", "Europe/Berlin"),
-    _Demo("Runs by schedule, daily", "report", "Runs by schedule", "15 6 * * *", pause_reason="Nobody needs it in the holidays"),
+    _Demo(
+        "Deliveries and subscribers, every Monday",
+        "report",
+        "Deliveries and subscribers",
+        "0 7 * * mon",
+        "Europe/Berlin",
+    ),
+    _Demo(
+        "Runs by schedule, daily",
+        "report",
+        "Runs by schedule",
+        "15 6 * * *",
+        pause_reason="Nobody needs it in the holidays",
+    ),
     _Demo("Tidy up, every night", "cleanup", "Old sign-ups", "30 3 * * *"),
 )
 

@@ -114,8 +114,7 @@ class Environment:
         url = self.text("BROKER_URL", f"redis+socket://{data_dir / 'valkey.sock'}")
         if urlsplit(url).scheme not in BROKER_SCHEMES:
             raise ConfigurationError(
-                "BROKER_URL must begin with redis://, rediss://, redis+socket:// or amqp://; "
-                "write redis://host:6379/0."
+                "BROKER_URL must begin with redis://, rediss://, redis+socket:// or amqp://; write redis://host:6379/0."
             )
         return url
 

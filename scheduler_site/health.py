@@ -72,7 +72,10 @@ def _migrations() -> tuple[bool, str]:
 
 
 def _broker() -> tuple[bool, str]:
-    options = transport_options(settings.BROKER_URL, settings.BROKER_PREFIX) | {"socket_connect_timeout": 2, "socket_timeout": 2}
+    options = transport_options(settings.BROKER_URL, settings.BROKER_PREFIX) | {
+        "socket_connect_timeout": 2,
+        "socket_timeout": 2,
+    }
     with Connection(settings.BROKER_URL, transport_options=options, connect_timeout=2) as broker:
         broker.ensure_connection(max_retries=1, timeout=2)
         client = getattr(broker.default_channel, "client", None)
@@ -105,7 +108,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry()
     now = clock.now()
     recent = Run.objects.filter(due_at__gte=now - timedelta(days=1)).order_by()
-    runs = Gauge("almanac_runs_last_day", "Runs due in the last 24 hours by state", ["state", "kind"], registry=registry)
+    runs = Gauge(
+        "almanac_runs_last_day", "Runs due in the last 24 hours by state", ["state", "kind"], registry=registry
+    )
     for row in recent.values("state", "kind").annotate(count=Count("id")):
         runs.labels(row["state"], row["kind"]).set(row["count"])
     waiting = Run.objects.filter(state__in=WAITING).order_by()

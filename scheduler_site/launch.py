@@ -81,7 +81,15 @@ class Plan:
     def _mailbox(self) -> Sequence[str]:
         port = free_port()
         self.environment["EMAIL_URL"] = f"smtp://127.0.0.1:{port}"
-        return [PYTHON, "-m", "scheduler_site.mailbox_server", "--port", str(port), "--directory", str(self.data_dir / "mailbox")]
+        return [
+            PYTHON,
+            "-m",
+            "scheduler_site.mailbox_server",
+            "--port",
+            str(port),
+            "--directory",
+            str(self.data_dir / "mailbox"),
+        ]
 
 
 def _numbered(name: str, number: int, count: int) -> str:
@@ -165,7 +173,9 @@ def run(plan: Plan, banner: str) -> int:
 def _announce(manager: Manager, plan: Plan, banner: str) -> None:
     """Says when broker and web answer, and prints the banner when the whole house is ready."""
     base = f"http://127.0.0.1:{plan.port}"
-    if "BROKER_URL" in plan.environment and _wait_for_valkey(plan.environment["BROKER_URL"].removeprefix("redis+socket://")):
+    if "BROKER_URL" in plan.environment and _wait_for_valkey(
+        plan.environment["BROKER_URL"].removeprefix("redis+socket://")
+    ):
         manager.say("valkey is up")
     if _wait_for(f"{base}/healthz", 60):
         manager.say(f"web is up: {base}/admin/")

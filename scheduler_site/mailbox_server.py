@@ -42,7 +42,11 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, required=True)
     options = parser.parse_args()
     controller = Controller(
-        Keeper(options.directory), hostname="127.0.0.1", port=options.port, enable_SMTPUTF8=True, data_size_limit=MAX_BYTES
+        Keeper(options.directory),
+        hostname="127.0.0.1",
+        port=options.port,
+        enable_SMTPUTF8=True,
+        data_size_limit=MAX_BYTES,
     )
     controller.start()
     print(f"mailbox is up: mail to 127.0.0.1:{options.port} is kept in {options.directory}", flush=True)  # noqa: T201

@@ -36,7 +36,7 @@ def _admin() -> str:
     given = os.environ.get("ADMIN_PASSWORD", "")
     if not users.filter(username=ADMIN).exists():
         password = given or secrets.token_urlsafe(12)
-        users.create_superuser(ADMIN, "admin@example.org", password)  # type: ignore[attr-defined]
+        users.create_superuser(ADMIN, "admin@example.org", password)
         path.touch(mode=0o600)
         path.write_text(password)
         return password

@@ -17,7 +17,9 @@ SECRET_KEY = env.secret_key(DATA_DIR, debug=DEBUG)
 SECRET_KEY_FALLBACKS = env.listed("SECRET_KEY_FALLBACKS", "")
 PUBLIC_URL = env.text("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 if urlsplit(PUBLIC_URL).scheme not in ("http", "https") or not urlsplit(PUBLIC_URL).hostname:
-    raise ConfigurationError(f"PUBLIC_URL is {PUBLIC_URL!r}; write the address readers use, such as https://news.example.org.")
+    raise ConfigurationError(
+        f"PUBLIC_URL is {PUBLIC_URL!r}; write the address readers use, such as https://news.example.org."
+    )
 ALLOWED_HOSTS = env.listed("ALLOWED_HOSTS", f"127.0.0.1,localhost,[::1],{urlsplit(PUBLIC_URL).hostname}")
 HTTPS = PUBLIC_URL.startswith("https://")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if HTTPS else []
@@ -79,7 +81,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"

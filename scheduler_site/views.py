@@ -14,7 +14,7 @@ from runs.models import Notice
 @require_POST
 def read_notices(request: HttpRequest) -> HttpResponse:
     """Marks the person's own notices as read."""
-    Notice.objects.filter(user_id=request.user.pk, read_at=None).update(read_at=timezone.now())
+    Notice.objects.filter(user=request.user.pk, read_at=None).update(read_at=timezone.now())
     return HttpResponseRedirect(reverse("admin:index"))
 
 
@@ -34,4 +34,4 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 def server_error(request: HttpRequest) -> HttpResponse:
     """500: rendered without the database, which may be what failed."""
     text = "Something went wrong on our side. Nothing you typed was changed; try again in a moment."
-    return render(None, "error.html", {"code": 500, "title": "Something went wrong", "text": text}, status=500)  # type: ignore[arg-type]
+    return render(None, "error.html", {"code": 500, "title": "Something went wrong", "text": text}, status=500)

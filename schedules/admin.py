@@ -71,7 +71,7 @@ class KindFilter(admin.SimpleListFilter):
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(ModelAdmin):  # type: ignore[type-arg,misc]
+class ScheduleAdmin(ModelAdmin):  # type: ignore[misc]
     """Each row says without a click: on or off, when in words, how it went, when next."""
 
     form = ScheduleForm
@@ -100,7 +100,17 @@ class ScheduleAdmin(ModelAdmin):  # type: ignore[type-arg,misc]
         ("What", {"fields": ("what", "name")}),
         (
             "When",
-            {"fields": ("words", "mode", "expression", ("every_amount", "every_unit"), "once_at", "time_zone", "preview")},
+            {
+                "fields": (
+                    "words",
+                    "mode",
+                    "expression",
+                    ("every_amount", "every_unit"),
+                    "once_at",
+                    "time_zone",
+                    "preview",
+                )
+            },
         ),
         (
             "Rules",
@@ -124,7 +134,7 @@ class ScheduleAdmin(ModelAdmin):  # type: ignore[type-arg,misc]
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
-        own = [
+        own: list[URLPattern] = [
             path("preview/", wrap(views.preview), name="schedules_schedule_preview"),
             path("<int:schedule_id>/", wrap(views.detail), name="schedules_schedule_detail"),
             path("<int:schedule_id>/pause/", wrap(views.pause), name="schedules_schedule_pause"),
@@ -132,7 +142,7 @@ class ScheduleAdmin(ModelAdmin):  # type: ignore[type-arg,misc]
             path("<int:schedule_id>/run-now/", wrap(views.run_now), name="schedules_schedule_run_now"),
             path("<int:schedule_id>/skip-next/", wrap(views.skip_next), name="schedules_schedule_skip_next"),
         ]
-        return own + super().get_urls()
+        return [*own, *super().get_urls()]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fieldsets
@@ -151,7 +161,9 @@ class ScheduleAdmin(ModelAdmin):  # type: ignore[type-arg,misc]
         obj.pk = saved.pk
         obj.refresh_from_db()
 
-    def changeform_view(self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None) -> Any:
+    def changeform_view(
+        self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
         context = {"time_zone_names": time_zone_names(), **(extra_context or {})}
         if object_id is None:
             context["kind_rules"] = {kind.key: rules_as_fields(kind.key) for kind in kinds.schedulable()}
@@ -200,7 +212,9 @@ class ScheduleAdmin(ModelAdmin):  # type: ignore[type-arg,misc]
     @admin.display(description="Status")
     def status(self, obj: Schedule) -> SafeString:
         status = status_of(obj)
-        return format_html('<span class="al-chip al-chip-{}" title="{}">{}</span>', status.tone, status.detail, status.word)
+        return format_html(
+            '<span class="al-chip al-chip-{}" title="{}">{}</span>', status.tone, status.detail, status.word
+        )
 
     @admin.display(description="Name", ordering="periodic_task__name")
     def name_and_target(self, obj: Any) -> SafeString:
@@ -262,5 +276,3 @@ def _target_labels(schedules: list[Schedule]) -> dict[tuple[str, int], str]:
         if wanted:
             labels |= {(kind.key, t.pk): f"{kind.label}: {t}" for t in kind.targets().filter(pk__in=wanted)}
     return labels
-
-

@@ -202,7 +202,9 @@ def _parse(expression: str, timezone: str) -> CronSpec:
     try:
         zone = ZoneInfo(timezone)
     except (KeyError, ValueError, OSError) as error:
-        raise CronError(f"“{timezone}” is not a time zone. Write one such as Europe/Berlin or UTC.", "time zone") from error
+        raise CronError(
+            f"“{timezone}” is not a time zone. Write one such as Europe/Berlin or UTC.", "time zone"
+        ) from error
     if not occurs(fields):
         raise CronError(f"It would never run: {cron_words.why_never(fields)}. {EXAMPLE}.", "day of the month")
     return CronSpec(_normalised(fields), timezone, fields, zone, _Walker(fields), _Memory())

@@ -19,10 +19,11 @@ MAX_TIMES_LISTED = 6
 def describe(fields: Fields) -> str:
     """One sentence without a full stop: which days, then which times."""
     days, times = _days(fields), _times(fields)
+    sentence = times
     if times.startswith("at "):
         sentence = f"{days or 'every day'} {times}"
-    else:
-        sentence = f"{times}, {days}" if days else times
+    elif days:
+        sentence = f"{times}, {days}"
     return sentence[0].upper() + sentence[1:]
 
 
@@ -38,7 +39,7 @@ def why_never(fields: Fields) -> str:
 
 
 def joined(words: Sequence[str], word: str = "and") -> str:
-    """"a", "a and b", "a, b and c"."""
+    """ "a", "a and b", "a, b and c"."""
     if len(words) <= 1:
         return "".join(words)
     return f"{', '.join(words[:-1])} {word} {words[-1]}"
@@ -95,7 +96,7 @@ def _day_numbers(fields: Fields) -> str:
 
 
 def ordinal(number: int) -> str:
-    """"1st", "2nd", "3rd", "11th"."""
+    """ "1st", "2nd", "3rd", "11th"."""
     if number % 100 in (11, 12, 13):
         return f"{number}th"
     return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
@@ -160,7 +161,7 @@ def _even_step(values: Sequence[int], size: int) -> int | None:
 
 
 def ordinal_hour(step: int) -> str:
-    """"", "2nd", "3rd"."""
+    """ "", "2nd", "3rd"."""
     return ordinal(step)
 
 
@@ -180,5 +181,5 @@ def _minute_words(minutes: Sequence[int]) -> str:
 
 
 def long_date(day: date) -> str:
-    """"3 December 2026"."""
+    """ "3 December 2026"."""
     return f"{day.day} {MONTHS[day.month - 1]} {day.year}"

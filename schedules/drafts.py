@@ -13,8 +13,14 @@ from django_celery_beat.models import PeriodicTask
 from runs import clock
 from schedules import cron, kinds
 from schedules.models import YEAR_SECONDS, Schedule
+from schedules.policies import MISSED_CHOICES, OVERLAP_CHOICES
 
 MAX_NAME_LENGTH = 200
+_CHOICES: dict[str, list[str]] = {
+    "mode": list(Schedule.Mode.values),
+    "missed": [value for value, _ in MISSED_CHOICES],
+    "overlap": [value for value, _ in OVERLAP_CHOICES],
+}
 
 
 @dataclass(frozen=True)
@@ -83,8 +89,8 @@ def validate(draft: ScheduleDraft, existing: Schedule | None = None) -> None:
         errors["time_limit_seconds"] = "The time limit must be between 10 seconds and 24 hours."
     if not 0 <= draft.retries <= 10:
         errors["retries"] = "Write a number from 0 to 10."
-    for field in ("mode", "missed", "overlap"):
-        choices = dict(Schedule._meta.get_field(field).flatchoices)
+    for field in _CHOICES:
+        choices = _CHOICES[field]
         if getattr(draft, field) not in choices:
             errors[field] = f"Choose one of: {', '.join(choices)}."
     if errors:
@@ -134,7 +140,13 @@ def _check_timing(draft: ScheduleDraft, existing: Schedule | None, errors: dict[
     elif draft.mode == Schedule.Mode.ONCE:
         if draft.once_at is None:
             errors["once_at"] = "Write the date and time, such as 2026-12-24 18:00."
-        elif (existing is None or existing.once_at != draft.once_at) and draft.once_at < clock.now() - timedelta(minutes=1):
+        elif (existing is None or existing.once_at != draft.once_at) and draft.once_at < clock.now() - timedelta(
+            minutes=1
+        ):
             errors["once_at"] = "That time has passed. Choose one in the future, or use Run now."
-    if draft.ends_at is not None and draft.ends_at <= clock.now() and (existing is None or existing.ends_at != draft.ends_at):
+    if (
+        draft.ends_at is not None
+        and draft.ends_at <= clock.now()
+        and (existing is None or existing.ends_at != draft.ends_at)
+    ):
         errors["ends_at"] = "That end has already passed. Choose a later one, or leave it empty."

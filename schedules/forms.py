@@ -77,7 +77,10 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text="Try “every weekday at 9” or “first Monday of the month 07:30”. The preview shows how it was read.",
     )  # fmt: skip
     mode = forms.ChoiceField(
-        label="How often", choices=Schedule.Mode.choices, widget=UnfoldAdminRadioSelectWidget, initial=Schedule.Mode.CRON
+        label="How often",
+        choices=Schedule.Mode.choices,
+        widget=UnfoldAdminRadioSelectWidget,
+        initial=Schedule.Mode.CRON,
     )
     expression = forms.CharField(
         label="Pattern", required=False, max_length=120,
@@ -165,7 +168,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         except ValidationError as error:
             for field, messages in error.message_dict.items():
                 name = _FORM_FIELD.get(field, field)
-                if name not in self._errors:
+                if name not in self.errors:
                     self.add_error(name if name in self.fields else None, messages)
         return cleaned
 

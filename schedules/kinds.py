@@ -49,7 +49,8 @@ class JobKind:
 
     def targets(self) -> models.QuerySet[models.Model]:
         """Everything of this kind that staff may put on a schedule."""
-        return apps.get_model(self.target_model)._default_manager.all()
+        rows: models.QuerySet[models.Model] = apps.get_model(self.target_model)._default_manager.all()
+        return rows
 
     def target(self, target_id: int | None) -> models.Model | None:
         """The target with this number, or None when it was deleted."""

@@ -30,7 +30,9 @@ class Schedule(models.Model):
     periodic_task = models.OneToOneField(PeriodicTask, on_delete=models.CASCADE, related_name="schedule")
     kind = models.CharField(max_length=40)
     target_id = models.BigIntegerField()
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
 
     mode = models.CharField(max_length=8, choices=Mode.choices, default=Mode.CRON)
     expression = models.CharField(max_length=120, blank=True)
@@ -46,13 +48,17 @@ class Schedule(models.Model):
     missed = models.CharField(max_length=8, choices=MISSED_CHOICES, default="latest")
     start_deadline_seconds = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(60)])
     overlap = models.CharField(max_length=8, choices=OVERLAP_CHOICES, default="skip")
-    time_limit_seconds = models.PositiveIntegerField(default=3600, validators=[MinValueValidator(10), MaxValueValidator(86400)])
+    time_limit_seconds = models.PositiveIntegerField(
+        default=3600, validators=[MinValueValidator(10), MaxValueValidator(86400)]
+    )
     retries = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(10)])
 
     paused_at = models.DateTimeField(null=True, blank=True)
     paused_until = models.DateTimeField(null=True, blank=True)
     pause_reason = models.CharField(max_length=200, blank=True)
-    paused_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    paused_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     skip_at = models.DateTimeField(null=True, blank=True)
     broken_reason = models.CharField(max_length=300, blank=True)
 

@@ -20,7 +20,18 @@ EXAMPLES = (
 )  # fmt: skip
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_ORDINALS = {"first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5, "5th": 5}
+_ORDINALS = {
+    "first": 1,
+    "1st": 1,
+    "second": 2,
+    "2nd": 2,
+    "third": 3,
+    "3rd": 3,
+    "fourth": 4,
+    "4th": 4,
+    "fifth": 5,
+    "5th": 5,
+}
 _NUMBERS = {
     "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
     "ten": 10, "eleven": 11, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "other": 2, "second": 2,
@@ -68,7 +79,9 @@ def parse(text: str, *, now: datetime, timezone: str) -> Phrase:
     try:
         today = now.astimezone(ZoneInfo(timezone))
     except (KeyError, ValueError, OSError) as error:
-        raise cron.CronError(f"“{timezone}” is not a time zone. Write one such as Europe/Berlin or UTC.", "time zone") from error
+        raise cron.CronError(
+            f"“{timezone}” is not a time zone. Write one such as Europe/Berlin or UTC.", "time zone"
+        ) from error
     for pattern, read in _READERS:
         match = pattern.fullmatch(said)
         if match is not None:
@@ -136,7 +149,9 @@ def _clocks(text: str | None) -> tuple[str, str] | None:
         return None
     minutes = {moment.minute for moment in found}
     if len(minutes) > 1:
-        raise PhraseError("Several times must share their minutes, such as 8:30 and 20:30. Make two schedules otherwise.")
+        raise PhraseError(
+            "Several times must share their minutes, such as 8:30 and 20:30. Make two schedules otherwise."
+        )
     return str(minutes.pop()), ",".join(str(hour) for hour in sorted({moment.hour for moment in found}))
 
 
@@ -255,7 +270,9 @@ def _soon(match: re.Match[str], today: datetime) -> datetime:
     return later.replace(tzinfo=None, second=0, microsecond=0)
 
 
-def _fixed(days: str = "*", months: str = "*", weekdays: str = "*") -> Callable[[re.Match[str], datetime], _Reading | None]:
+def _fixed(
+    days: str = "*", months: str = "*", weekdays: str = "*"
+) -> Callable[[re.Match[str], datetime], _Reading | None]:
     return lambda match, today: _daily(match["at"], days, months, weekdays)
 
 
@@ -264,7 +281,7 @@ _EVERY = r"(?:every|each|on|all)"
 _READERS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], datetime], _Reading | None]], ...] = tuple(
     (re.compile(pattern), reader)
     for pattern, reader in (
-        (rf"(?:(?:every|each|once an?)\s+hour|hourly)", lambda match, today: "0 * * * *"),
+        (r"(?:(?:every|each|once an?)\s+hour|hourly)", lambda match, today: "0 * * * *"),
         (r"every minute", lambda match, today: "* * * * *"),
         (
             rf"every\s+(?P<count>{_COUNT})?\s*(?P<unit>minutes?|mins?|hours?|h)\s+(?:between|from)\s+(?P<first>{_CLOCK})"
@@ -273,7 +290,10 @@ _READERS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], datetime], _Read
         ),
         (rf"every\s+(?P<count>{_COUNT})?\s*(?P<unit>minutes?|mins?|hours?|h|days?|weeks?|months?)", _every_unit),
         (rf"(?:(?:every|each)\s+day|daily|once a day|twice a day|every night|nightly){_AT}", _fixed()),
-        (rf"(?:(?:{_EVERY}\s+)?(?:week\s?days?|working\s+days?|business\s+days?|workdays?)){_AT}", _fixed(weekdays="1-5")),
+        (
+            rf"(?:(?:{_EVERY}\s+)?(?:week\s?days?|working\s+days?|business\s+days?|workdays?)){_AT}",
+            _fixed(weekdays="1-5"),
+        ),
         (rf"(?:(?:{_EVERY}\s+)?(?:weekends?|(?:the\s+)?weekend)){_AT}", _fixed(weekdays="6,0")),
         (
             rf"(?:on\s+)?(?:the\s+|every\s+)?(?P<nth>{_ORDINAL}(?:{_AND}{_ORDINAL})*)\s+(?P<day>{_DAY})"

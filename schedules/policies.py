@@ -93,12 +93,12 @@ def decide(
     else:
         caught_up = set()
 
-    decisions = []
+    decisions: list[Decision] = []
     for due in due_times:
         decision = _decide_one(due, now, policy, caught_up, running, waiting)
-        if decision.is_planned and policy.runs_left is not None:
-            if sum(earlier.is_planned for earlier in decisions) >= policy.runs_left:
-                decision = _skip(due, Reason.ENDED)
+        planned = sum(earlier.is_planned for earlier in decisions)
+        if decision.is_planned and policy.runs_left is not None and planned >= policy.runs_left:
+            decision = _skip(due, Reason.ENDED)
         if decision.is_planned:
             waiting += 1
         decisions.append(decision)
@@ -124,11 +124,18 @@ def _decide_one(
         if due in caught_up:
             return Decision(due, State.PLANNED)  # catching up goes one after another, whatever the overlap rule
         reason = Reason.NOTHING_RUNNING if policy.missed == "skip" else Reason.SUPERSEDED
-        return Decision(due, State.MISSED, reason, f"nothing was running then; {reason.label}" if reason == Reason.SUPERSEDED else reason.label)
+        return Decision(
+            due,
+            State.MISSED,
+            reason,
+            f"nothing was running then; {reason.label}" if reason == Reason.SUPERSEDED else reason.label,
+        )
     if policy.overlap == "skip" and running + waiting > 0:
         return _skip(due, Reason.OVERLAP)
     if policy.overlap == "queue" and waiting > 0:
-        return Decision(due, State.SKIPPED, Reason.OVERLAP, "the previous run had not finished and another was already waiting")
+        return Decision(
+            due, State.SKIPPED, Reason.OVERLAP, "the previous run had not finished and another was already waiting"
+        )
     return Decision(due, State.PLANNED)
 
 

@@ -88,9 +88,7 @@ def preview_draft(draft: ScheduleDraft, now: datetime) -> Preview:
     if not times:
         return Preview(error="It would never run: its time has passed.", time_zone=draft.time_zone)
     limit = draft.max_runs or COUNT
-    return Preview(
-        sentence=timing.describe(), times=_local(times, draft.time_zone)[:limit], time_zone=draft.time_zone
-    )
+    return Preview(sentence=timing.describe(), times=_local(times, draft.time_zone)[:limit], time_zone=draft.time_zone)
 
 
 def _local(times: list[datetime], zone: str) -> list[datetime]:

@@ -64,7 +64,7 @@ def _release(run_ids: list[int]) -> None:
 
 def send(app: Celery, producer: Producer, batch: list[Run]) -> None:
     """Puts one message per run on its queue, pipelined where the transport can."""
-    with producer.batch(max_size=BATCH):
+    with producer.batch(max_size=BATCH):  # type: ignore[attr-defined]
         for run in batch:
             hard = run.time_limit_seconds + 30
             message = app.amqp.as_task_v2(

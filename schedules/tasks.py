@@ -14,7 +14,5 @@ def run_job(run: RunContext) -> str:
     try:
         kind = kinds.get(run.kind)
     except kinds.UnknownKind as error:
-        raise JobFailed(
-            f"No part of this installation knows the kind of job “{run.kind}”.", may_retry=False
-        ) from error
+        raise JobFailed(f"No part of this installation knows the kind of job “{run.kind}”.", may_retry=False) from error
     return kind.perform(run)

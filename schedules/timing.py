@@ -78,7 +78,7 @@ class OnceTiming:
 
 
 def words_for_duration(duration: timedelta) -> str:
-    """"1 hour", "90 minutes", "2 days": the largest unit that divides it evenly."""
+    """ "1 hour", "90 minutes", "2 days": the largest unit that divides it evenly."""
     seconds = int(duration.total_seconds())
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds and seconds % size == 0:

@@ -60,7 +60,7 @@ def pause(request: HttpRequest, schedule_id: int) -> HttpResponse:
                 request.user, schedule.pk, reason=form.cleaned_data["reason"], until=form.cleaned_data["until"]
             )
         except ValidationError as error:
-            form.add_error(None, error) if not hasattr(error, "error_dict") else form._update_errors(error)
+            form.add_error(None, error)
         else:
             messages.success(request, f"“{schedule}” is paused. A run that has already started goes on.")
             return _back(schedule)
@@ -86,7 +86,9 @@ def run_now(request: HttpRequest, schedule_id: int) -> HttpResponse:
     schedule = _visible(request, schedule_id, "schedules.run_schedule")
     if request.method == "POST":
         try:
-            run = services.run_now(request.user, schedule.pk, idempotency_key=request.POST.get("form_key", "")[:64] or None)
+            run = services.run_now(
+                request.user, schedule.pk, idempotency_key=request.POST.get("form_key", "")[:64] or None
+            )
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
             return _back(schedule)

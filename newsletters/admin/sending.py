@@ -165,7 +165,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
         return rows.defer("issue__html", "issue__text", "merge")
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        return lookup in ("issue__id__exact", "subscriber__id__exact") or bool(super().lookup_allowed(lookup, value, request))
+        return lookup in ("issue__id__exact", "subscriber__id__exact") or bool(
+            super().lookup_allowed(lookup, value, request)
+        )
 
     @admin.display(description="State", ordering="state")
     def state_chip(self, obj: Delivery) -> SafeString:

@@ -67,7 +67,9 @@ class ListManager(models.Manager["List"]):
 class List(models.Model):
     """A list that people are on."""
 
-    slug = models.SlugField("short name", max_length=60, unique=True, help_text="Used in addresses; letters, digits and hyphens.")
+    slug = models.SlugField(
+        "short name", max_length=60, unique=True, help_text="Used in addresses; letters, digits and hyphens."
+    )
     name = models.CharField(max_length=120, unique=True)
     public = models.BooleanField(default=False, help_text="Shown on the page where readers subscribe.")
     description = models.CharField(max_length=300, blank=True, help_text="One sentence for readers.")
@@ -109,7 +111,9 @@ class Subscription(models.Model):
     subscriber = models.ForeignKey(Subscriber, on_delete=models.CASCADE, related_name="subscriptions")
     list = models.ForeignKey(List, on_delete=models.CASCADE, related_name="subscriptions")
     state = models.CharField(max_length=12, choices=State.choices, default=State.PENDING)
-    source = models.CharField(max_length=40, blank=True, help_text="Where it came from: the web page, staff, an import.")
+    source = models.CharField(
+        max_length=40, blank=True, help_text="Where it came from: the web page, staff, an import."
+    )
     created_at = models.DateTimeField(default=timezone.now)
     mailed_at = models.DateTimeField("confirmation asked for", null=True, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)

@@ -32,8 +32,12 @@ class Image(models.Model):
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     file = models.FileField(upload_to=original_path, max_length=200)
     original_name = models.CharField("file", max_length=200, blank=True)
-    alt = models.CharField("description", max_length=250, blank=True, help_text="What the picture shows, for readers who cannot see it.")
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    alt = models.CharField(
+        "description", max_length=250, blank=True, help_text="What the picture shows, for readers who cannot see it."
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
     problem = models.CharField(max_length=300, blank=True)
     width = models.PositiveIntegerField(null=True, blank=True)

@@ -85,11 +85,15 @@ class Issue(models.Model):
     failed = models.PositiveIntegerField(default=0)
     skipped = models.PositiveIntegerField(default=0)
     uncertain = models.PositiveIntegerField(default=0)
-    excluded = models.JSONField(default=dict, blank=True, help_text="Who was left out from the start, counted by reason.")
+    excluded = models.JSONField(
+        default=dict, blank=True, help_text="Who was left out from the start, counted by reason."
+    )
     pause_reason = models.CharField(max_length=300, blank=True)
     paused_by_name = models.CharField(max_length=150, blank=True, help_text="Empty when a problem paused it.")
     pause_code = models.CharField(max_length=20, blank=True)
-    tolerated_codes = models.JSONField(default=list, blank=True, help_text="Answers that staff told us to take as they come.")
+    tolerated_codes = models.JSONField(
+        default=list, blank=True, help_text="Answers that staff told us to take as they come."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     started_at = models.DateTimeField("started", null=True, blank=True)
     finished_at = models.DateTimeField("finished", null=True, blank=True)
@@ -130,14 +134,18 @@ class Delivery(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     issue = models.ForeignKey(Issue, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
-    subscriber = models.ForeignKey(Subscriber, null=True, blank=True, on_delete=models.SET_NULL, related_name="deliveries")
+    subscriber = models.ForeignKey(
+        Subscriber, null=True, blank=True, on_delete=models.SET_NULL, related_name="deliveries"
+    )
     email = models.CharField("e-mail", max_length=254)
     email_norm = models.CharField(max_length=254)
     name = models.CharField(max_length=300, blank=True)
     merge = models.JSONField(default=dict, blank=True, help_text="The attributes that the text mentions.")
     state = models.SmallIntegerField(choices=State.choices, default=State.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
-    fence = models.BigIntegerField(default=0, help_text="The hold of the lane that claimed it; other holders cannot write.")
+    fence = models.BigIntegerField(
+        default=0, help_text="The hold of the lane that claimed it; other holders cannot write."
+    )
     next_at = models.DateTimeField(null=True, blank=True)
     code = models.PositiveSmallIntegerField("SMTP reply", null=True, blank=True)
     text = models.CharField("reason", max_length=200, blank=True)

@@ -16,25 +16,25 @@ register = template.Library()
 
 @register.filter
 def relative(moment: datetime | None) -> str:
-    """"in 5 minutes" or "2 hours ago"."""
+    """ "in 5 minutes" or "2 hours ago"."""
     return words.relative(moment) if moment else ""
 
 
 @register.filter
 def in_zone(moment: datetime | None, zone: str) -> str:
-    """"Mon 3 Aug 2026, 09:00 CEST"; falls back to UTC for a zone that cannot be read."""
+    """ "Mon 3 Aug 2026, 09:00 CEST"; falls back to UTC for a zone that cannot be read."""
     return "" if moment is None else words.local(moment, zone)
 
 
 @register.filter
 def in_zone_to_the_second(moment: datetime | None, zone: str) -> str:
-    """"Mon 3 Aug 2026, 09:00:05 CEST"."""
+    """ "Mon 3 Aug 2026, 09:00:05 CEST"."""
     return "" if moment is None else words.local(moment, zone, seconds=True)
 
 
 @register.filter
 def in_thousands(number: int) -> str:
-    """"1,000,000"."""
+    """ "1,000,000"."""
     return f"{number:,}"
 
 
@@ -68,7 +68,7 @@ def outcome(run: Run) -> str:
 
 @register.filter
 def seconds_in_words(seconds: int) -> str:
-    """"1 hour", "90 minutes"."""
+    """ "1 hour", "90 minutes"."""
     return words.duration(timedelta(seconds=seconds))
 
 

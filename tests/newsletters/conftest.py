@@ -41,7 +41,9 @@ def point_at(settings: Settings, server: SmtpServer) -> None:
     settings.PUBLIC_URL = "https://news.example.org"
 
 
-def add_readers(chosen: List, number: int, *, prefix: str = "reader", state: str = "confirmed", **values: Any) -> list[Subscriber]:
+def add_readers(
+    chosen: List, number: int, *, prefix: str = "reader", state: str = "confirmed", **values: Any
+) -> list[Subscriber]:
     """Subscribers in bulk, all on one list."""
     rows = [
         Subscriber(
@@ -79,7 +81,9 @@ def letter(city_news: List) -> Newsletter:
 def perform() -> Callable[..., Run]:
     """Plans a run as a schedule or an event would, performs it as a worker would, and returns its row."""
 
-    def run(target: Newsletter | Issue, *, due_at: datetime = DUE, run: Run | None = None, max_attempts: int = 1) -> Run:
+    def run(
+        target: Newsletter | Issue, *, due_at: datetime = DUE, run: Run | None = None, max_attempts: int = 1
+    ) -> Run:
         planned = run or ledger.plan(
             ledger.NewRun(
                 kind="newsletter" if isinstance(target, Newsletter) else "newsletter_rest",

@@ -117,7 +117,9 @@ def test_an_issue_whose_worker_died_can_be_resumed(
 ) -> None:
     add_readers(city_news, 4)
     issue = preparing.issue_for(letter, DUE)
-    run = ledger.plan(ledger.NewRun(kind="newsletter", target_id=letter.pk, target_label="", trigger="manual", due_at=DUE))
+    run = ledger.plan(
+        ledger.NewRun(kind="newsletter", target_id=letter.pk, target_label="", trigger="manual", due_at=DUE)
+    )
     hold = lanes.take(issue, run.pk)
     Issue.objects.filter(pk=issue.pk).update(state=Issue.State.RUNNING, run_id=run.pk)
     batch = lanes.claim(hold, 3)
@@ -151,7 +153,10 @@ def test_a_zombie_can_neither_send_nor_write(letter: Newsletter, city_news: List
             write()
     lanes.release(zombie)
     assert Lane.objects.get().fence == owner.fence
-    assert Counter(issue.deliveries.values_list("state", flat=True)) == {Delivery.State.UNCERTAIN: 1, Delivery.State.PENDING: 2}
+    assert Counter(issue.deliveries.values_list("state", flat=True)) == {
+        Delivery.State.UNCERTAIN: 1,
+        Delivery.State.PENDING: 2,
+    }
     assert [row.id for row in lanes.claim(owner, 5).rows] == [row.id for row in rows[1:]]
 
 
@@ -159,7 +164,9 @@ def test_try_again_reaches_the_failed_and_nobody_else(
     letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform, sender: User
 ) -> None:
     readers = add_readers(city_news, 30)
-    smtp_server.on_rcpt = lambda number, address: "550 5.1.1 no" if address in (readers[1].email, readers[2].email) else None
+    smtp_server.on_rcpt = lambda number, address: (
+        "550 5.1.1 no" if address in (readers[1].email, readers[2].email) else None
+    )
     perform(letter)
     issue = Issue.objects.get()
     smtp_server.on_rcpt = lambda number, address: None
@@ -190,7 +197,9 @@ def test_the_uncertain_are_decided_by_staff(
     assert len(smtp_server.received) == (6 if send_again else 5)
 
 
-@pytest.mark.parametrize("act", [services.pause_issue, services.resume_issue, services.cancel_issue, services.retry_failed])
+@pytest.mark.parametrize(
+    "act", [services.pause_issue, services.resume_issue, services.cancel_issue, services.retry_failed]
+)
 def test_without_the_permission_nothing_happens_and_it_is_noted(
     letter: Newsletter, city_news: List, act: Callable[..., object]
 ) -> None:

@@ -36,7 +36,9 @@ HOSTILE = [
 ]
 
 
-def build(name: str = "Anna", *, text: str = "Hello", html: str = "<p>Hello</p>", sender_name: str = "City desk") -> bytes:
+def build(
+    name: str = "Anna", *, text: str = "Hello", html: str = "<p>Hello</p>", sender_name: str = "City desk"
+) -> bytes:
     sender = message.Sender(sender_name, "desk@example.org", "answers@example.org")
     return message.build(
         message.Envelope(sender, "Städtische Nachrichten", "city", "issue-1"),

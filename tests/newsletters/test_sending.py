@@ -39,7 +39,9 @@ def test_it_sends_each_reader_one_personal_mail(
 
 
 @pytest.mark.django_db
-def test_the_headers_on_the_wire(letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform) -> None:
+def test_the_headers_on_the_wire(
+    letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform
+) -> None:
     (reader,) = add_readers(city_news, 1)
     perform(letter)
     (mail,) = smtp_server.received
@@ -179,7 +181,17 @@ def test_who_joins_while_it_is_sent_gets_the_next_one(
 def test_hostile_names_arrive_as_names(
     letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform
 ) -> None:
-    names = ['"; Bcc: x@evil.example', "a\r\nBcc: x@evil.example", "😀" * 60, "שלום", "x" * 300, ".dot", "=20", "</p><script>", "{{ email }}"]
+    names = [
+        '"; Bcc: x@evil.example',
+        "a\r\nBcc: x@evil.example",
+        "😀" * 60,
+        "שלום",
+        "x" * 300,
+        ".dot",
+        "=20",
+        "</p><script>",
+        "{{ email }}",
+    ]
     for index, name in enumerate(names):
         add_readers(city_news, 1, prefix=f"r{index}-", name=name)
     assert perform(letter).result == f"{len(names)} sent."
@@ -194,7 +206,9 @@ def test_hostile_names_arrive_as_names(
 
 
 @pytest.mark.django_db
-def test_attributes_are_filled_in(letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform) -> None:
+def test_attributes_are_filled_in(
+    letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform
+) -> None:
     Newsletter.objects.update(body="In {{ city|your town }}: {{ topics }}")
     add_readers(city_news, 1, prefix="a", attributes={"city": "Łódź", "topics": ["art", "sport"]})
     add_readers(city_news, 1, prefix="b")
@@ -220,7 +234,9 @@ def test_a_second_run_waits_for_the_one_that_is_sending(
 ) -> None:
     add_readers(city_news, 2)
     issue = preparing.issue_for(letter, DUE)
-    first = ledger.plan(ledger.NewRun(kind="newsletter", target_id=letter.pk, target_label="", trigger="manual", due_at=DUE))
+    first = ledger.plan(
+        ledger.NewRun(kind="newsletter", target_id=letter.pk, target_label="", trigger="manual", due_at=DUE)
+    )
     assert ledger.claim(first.pk, "another worker") is not None
     lanes.take(issue, first.pk)
     second = perform(letter)
@@ -240,7 +256,9 @@ def test_the_rate_is_kept(letter: Newsletter, city_news: List, smtp_server: Smtp
 
 
 @pytest.mark.django_db
-def test_the_issue_is_not_ended_while_the_count_is_wrong(letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform) -> None:
+def test_the_issue_is_not_ended_while_the_count_is_wrong(
+    letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform
+) -> None:
     add_readers(city_news, 3)
     issue = preparing.issue_for(letter, DUE)
     Issue.objects.filter(pk=issue.pk).update(planned=4)

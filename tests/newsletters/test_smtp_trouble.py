@@ -43,7 +43,9 @@ def assert_paused_without_blame(run: Run, words: str, *, sent: int = 0) -> Issue
     assert issue.state == Issue.State.PAUSED
     assert words in issue.pause_reason
     assert issue.failed == 0
-    assert states(issue) == Counter({Delivery.State.SENT: sent, Delivery.State.PENDING: issue.planned - sent}) - Counter()
+    assert (
+        states(issue) == Counter({Delivery.State.SENT: sent, Delivery.State.PENDING: issue.planned - sent}) - Counter()
+    )
     return issue
 
 
@@ -68,7 +70,9 @@ def test_it_goes_on_when_the_server_is_back(
     assert len(smtp_server.received) == 5
 
 
-def test_the_password_is_wrong(letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform, settings: Settings) -> None:
+def test_the_password_is_wrong(
+    letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform, settings: Settings
+) -> None:
     add_readers(city_news, 3)
     with another_server(
         settings, auth_required=True, auth_require_tls=False, authenticator=only_password("right")
@@ -93,10 +97,14 @@ def test_encryption_is_asked_for_and_not_offered(
 def test_the_sender_is_refused(letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform) -> None:
     add_readers(city_news, 3)
     smtp_server.on_mail = lambda number: "550 5.7.1 not your domain" if number > 1 else None
-    assert_paused_without_blame(perform(letter), "refuses the sender desk@example.org (550 5.7.1 not your domain)", sent=1)
+    assert_paused_without_blame(
+        perform(letter), "refuses the sender desk@example.org (550 5.7.1 not your domain)", sent=1
+    )
 
 
-@pytest.mark.parametrize("reply", ["550 5.7.1 blocked by policy", "530 5.7.0 authenticate first", "554 5.6.0 bad message"])
+@pytest.mark.parametrize(
+    "reply", ["550 5.7.1 blocked by policy", "530 5.7.0 authenticate first", "554 5.6.0 bad message"]
+)
 def test_a_refusal_of_policy_blames_no_reader(
     letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform, reply: str
 ) -> None:
@@ -105,7 +113,9 @@ def test_a_refusal_of_policy_blames_no_reader(
     assert_paused_without_blame(perform(letter), f"refuses our mail ({reply})", sent=2)
 
 
-def test_an_unknown_mailbox_fails_alone(letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform) -> None:
+def test_an_unknown_mailbox_fails_alone(
+    letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform
+) -> None:
     readers = add_readers(city_news, 30)
     smtp_server.on_rcpt = lambda number, address: "550 5.1.1 no such user" if address == readers[4].email else None
     run = perform(letter)
@@ -141,7 +151,11 @@ def test_put_off_too_often_has_failed_with_the_reason(
     smtp_server.on_rcpt = lambda number, address: "452 4.2.2 mailbox full" if address == readers[0].email else None
     assert perform(letter).result == "29 sent, 1 failed."
     failed = Delivery.objects.get(state=Delivery.State.FAILED)
-    assert (failed.code, failed.text, failed.attempts) == (452, "4.2.2 mailbox full", 1 + len(sending.TRY_AGAIN_SECONDS))
+    assert (failed.code, failed.text, failed.attempts) == (
+        452,
+        "4.2.2 mailbox full",
+        1 + len(sending.TRY_AGAIN_SECONDS),
+    )
 
 
 def test_a_dropped_connection_loses_and_doubles_nothing(
@@ -154,7 +168,9 @@ def test_a_dropped_connection_loses_and_doubles_nothing(
     assert Counter(smtp_server.recipients) == Counter(reader.email for reader in readers)
 
 
-def test_busy_in_the_middle_is_waited_for(letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform) -> None:
+def test_busy_in_the_middle_is_waited_for(
+    letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform
+) -> None:
     add_readers(city_news, 10)
     smtp_server.on_mail = lambda number: "421 4.3.2 too busy" if number in (4, 5) else None
     assert perform(letter).result == "10 sent."

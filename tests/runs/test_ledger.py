@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -66,12 +67,13 @@ def test_a_worker_whose_lease_ended_writes_nothing_more() -> None:
     let_lease_end(run)
     second = ledger.claim(run.pk, "b")
     assert second is not None and second.attempt == 2
-    for write in (
+    writes: list[Callable[[], object]] = [
         lambda: ledger.finish(zombie, "from the dead"),
         lambda: ledger.progress(zombie, 1, 2, "mails"),
         lambda: ledger.renew(zombie),
         lambda: ledger.cancelled(zombie, "no"),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(ledger.LeaseLost):
             write()
     with pytest.raises(ledger.LeaseLost):
@@ -111,7 +113,10 @@ def test_an_error_is_tried_again_with_growing_waits_and_then_fails() -> None:
     assert ledger.fail(second, "Again.", traceback="Traceback …") == State.FAILED
     run.refresh_from_db()
     assert (run.state, run.reason, run.error, run.attempt) == (State.FAILED, Reason.ERROR, "Again.", 2)
-    assert run.finished_at is not None and [event.message for event in run.events.all()] == ["The mail server refused.", "Again."]
+    assert run.finished_at is not None and [event.message for event in run.events.all()] == [
+        "The mail server refused.",
+        "Again.",
+    ]
 
 
 def test_a_lost_worker_means_another_attempt_and_after_three_a_failure() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -154,7 +155,7 @@ def test_what_celery_can_say_is_said_exactly(expression: str) -> None:
 
     values, is_exact = cron.parse(expression, "UTC").celery_fields()
     assert is_exact
-    stock = crontab(**values)
+    stock: Any = crontab(**values)
     spec = cron.parse(expression, "UTC")
     assert stock.minute == set(spec.fields.minutes) and stock.hour == set(spec.fields.hours)
     assert stock.day_of_week == set(spec.fields.weekdays if spec.fields.weekdays is not None else range(7))

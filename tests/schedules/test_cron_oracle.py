@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from hypothesis import HealthCheck, given, settings
@@ -71,7 +71,11 @@ def field(low: int, high: int) -> st.SearchStrategy[tuple[str, frozenset[int]]]:
 @st.composite
 def patterns(draw: st.DrawFn) -> Pattern:
     minute, minutes = draw(field(0, 59))
-    hour, hours = draw(st.one_of(field(0, 23), st.sampled_from([("0", frozenset({0})), ("2", frozenset({2})), ("1,2", frozenset({1, 2}))])))
+    hour, hours = draw(
+        st.one_of(
+            field(0, 23), st.sampled_from([("0", frozenset({0})), ("2", frozenset({2})), ("1,2", frozenset({1, 2}))])
+        )
+    )
     day, days = draw(st.one_of(st.just(("*", frozenset(range(1, 32)))), field(1, 31)))
     last = draw(st.booleans()) and day != "*"
     month, months = draw(st.one_of(st.just(("*", frozenset(range(1, 13)))), field(1, 12)))
@@ -82,7 +86,7 @@ def patterns(draw: st.DrawFn) -> Pattern:
     return Pattern(text, minutes, hours, days, months, weekdays, last)
 
 
-@lru_cache(maxsize=None)
+@cache
 def changes(zone_name: str) -> tuple[datetime, ...]:
     """Instants near which the zone's clocks change between 2024 and 2028, or one quiet instant."""
     zone = ZoneInfo(zone_name)
@@ -163,7 +167,9 @@ def test_it_agrees_in_the_zones_with_the_oddest_rules(pattern: Pattern, zone_nam
 
 
 @settings(FAST, max_examples=EXAMPLES // 12)
-@given(patterns(), st.sampled_from(TRICKY), st.datetimes(datetime(2024, 1, 1), datetime(2027, 12, 31)), st.integers(1, 40))
+@given(
+    patterns(), st.sampled_from(TRICKY), st.datetimes(datetime(2024, 1, 1), datetime(2027, 12, 31)), st.integers(1, 40)
+)
 def test_stepping_one_by_one_is_the_same_as_asking_for_many(
     pattern: Pattern, zone_name: str, start: datetime, count: int
 ) -> None:

@@ -55,7 +55,11 @@ def test_it_reads_a_pattern(text: str, expression: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "every"),
-    [("every 90 minutes", timedelta(minutes=90)), ("every other day", timedelta(days=2)), ("every 2 weeks", timedelta(weeks=2))],
+    [
+        ("every 90 minutes", timedelta(minutes=90)),
+        ("every other day", timedelta(days=2)),
+        ("every 2 weeks", timedelta(weeks=2)),
+    ],
 )
 def test_it_reads_an_interval(text: str, every: timedelta) -> None:
     assert read(text).every == every
@@ -78,9 +82,11 @@ def test_it_reads_one_moment(text: str, at: datetime) -> None:
     assert read(text).at == at
 
 
-@pytest.mark.parametrize("text", ["", "banana", "every day at 25", "every day at 9:75", "yesterday", "a" * 5000, "every 5 fridays"])
+@pytest.mark.parametrize(
+    "text", ["", "banana", "every day at 25", "every day at 9:75", "yesterday", "a" * 5000, "every 5 fridays"]
+)
 def test_it_says_that_it_cannot_read_and_gives_examples(text: str) -> None:
-    with pytest.raises(phrases.PhraseError, match="I could not read .* Try for example “every weekday at 9”"):
+    with pytest.raises(phrases.PhraseError, match=r"I could not read .* Try for example “every weekday at 9”"):
         read(text)
 
 

@@ -28,8 +28,17 @@ def test_a_due_schedule_gets_one_row_and_moves_on(create: MakeSchedule, fake_clo
     assert planner.plan_due() == 1
     assert planner.plan_due() == 0
     run = Run.objects.get()
-    assert (run.state, run.due_at, run.schedule_id) == (State.PLANNED, datetime(2026, 11, 23, 9, tzinfo=UTC), schedule.pk)
-    assert (run.schedule_name, run.target_label, run.time_limit_seconds, run.max_attempts) == ("Weekly", "Target", 120, 3)
+    assert (run.state, run.due_at, run.schedule_id) == (
+        State.PLANNED,
+        datetime(2026, 11, 23, 9, tzinfo=UTC),
+        schedule.pk,
+    )
+    assert (run.schedule_name, run.target_label, run.time_limit_seconds, run.max_attempts) == (
+        "Weekly",
+        "Target",
+        120,
+        3,
+    )
     assert run.deadline_at == clock.value + timedelta(seconds=600)
     schedule.refresh_from_db()
     assert schedule.next_due_at == datetime(2026, 11, 30, 9, tzinfo=UTC)
@@ -92,7 +101,11 @@ def test_a_deleted_target_is_a_reason_not_a_crash(create: MakeSchedule, target: 
     clock.value = datetime(2026, 11, 23, 9, 0, 1, tzinfo=UTC)
     planner.plan_due()
     run = Run.objects.get()
-    assert (run.state, run.reason, run.reason_text) == (State.MISSED, Reason.BROKEN, "What it should run no longer exists.")
+    assert (run.state, run.reason, run.reason_text) == (
+        State.MISSED,
+        Reason.BROKEN,
+        "What it should run no longer exists.",
+    )
     schedule.refresh_from_db()
     assert schedule.broken_reason and schedule.next_due_at is not None and schedule.planned_count == 0
 

@@ -78,7 +78,10 @@ def test_two_punctual_ones_in_one_look_overlap_each_other() -> None:
 
 def test_a_pause_covers_its_window_and_gives_the_reason() -> None:
     policy = Policy(
-        missed="all", paused_from=NOW - timedelta(hours=3), paused_until=NOW - timedelta(hours=1), pause_reason="new logo"
+        missed="all",
+        paused_from=NOW - timedelta(hours=3),
+        paused_until=NOW - timedelta(hours=1),
+        pause_reason="new logo",
     )
     decisions = decide(hours_ago(4, 3, 2, 1), now=NOW, policy=policy)
     assert outcomes(decisions) == [RUN, PAUSED, PAUSED, RUN]

@@ -38,7 +38,9 @@ def test_it_writes_the_stock_row_with_a_timing_row_of_its_own(create: MakeSchedu
     assert second.periodic_task.crontab_id != task.crontab_id
 
 
-def test_nothing_fires_when_a_schedule_is_created_after_its_time_today(create: MakeSchedule, fake_clock: SetClock) -> None:
+def test_nothing_fires_when_a_schedule_is_created_after_its_time_today(
+    create: MakeSchedule, fake_clock: SetClock
+) -> None:
     clock = fake_clock("2026-11-23T09:30:00")  # a Monday
     schedule = create()
     clock.value += timedelta(minutes=1)
@@ -63,7 +65,9 @@ def test_an_edit_of_the_name_moves_nothing(create: MakeSchedule, draft: MakeDraf
     clock = fake_clock("2026-11-23T09:30:00")
     schedule = create(mode="interval", expression="", every_seconds=7 * 86400)
     clock.value += timedelta(days=5)
-    services.edit_schedule(None, schedule.pk, draft(name="Other", mode="interval", expression="", every_seconds=7 * 86400))
+    services.edit_schedule(
+        None, schedule.pk, draft(name="Other", mode="interval", expression="", every_seconds=7 * 86400)
+    )
     schedule.refresh_from_db()
     assert schedule.next_due_at == datetime(2026, 11, 30, 9, 30, tzinfo=UTC)
 
@@ -79,7 +83,9 @@ def test_an_occurrence_due_before_an_edit_is_decided_under_the_old_values(
     assert Run.objects.get().spec_version == 1
 
 
-def test_a_pause_records_each_occurrence_as_skipped_and_resume_fires_nothing(create: MakeSchedule, fake_clock: SetClock) -> None:
+def test_a_pause_records_each_occurrence_as_skipped_and_resume_fires_nothing(
+    create: MakeSchedule, fake_clock: SetClock
+) -> None:
     clock = fake_clock("2026-11-20T17:55:00")
     schedule = create(expression="0 9 * * *")
     services.pause_schedule(None, schedule.pk, reason="Waiting for the new logo")

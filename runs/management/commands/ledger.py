@@ -22,7 +22,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object a line")
         parser.add_argument("--schedule", default="", help="only runs of the schedule with this name")
-        parser.add_argument("--since", default="", help="only runs due at or after this ISO time (UTC if it has no zone)")
+        parser.add_argument(
+            "--since", default="", help="only runs due at or after this ISO time (UTC if it has no zone)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         runs = Run.objects.order_by("due_at", "id")

@@ -22,8 +22,12 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 8000), help="port of the web pages")
-        parser.add_argument("--data-dir", type=Path, default=settings.DATA_DIR, help="where the embedded parts keep their files")
+        parser.add_argument(
+            "--port", type=int, default=int(os.environ.get("PORT") or 8000), help="port of the web pages"
+        )
+        parser.add_argument(
+            "--data-dir", type=Path, default=settings.DATA_DIR, help="where the embedded parts keep their files"
+        )
         parser.add_argument("--no-demo", action="store_true", help="start empty")
         parser.add_argument("--beats", type=int, default=1, help="how many beats")
         parser.add_argument("--workers", type=int, default=1, help="how many workers, of two processes each")
