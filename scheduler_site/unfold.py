@@ -30,6 +30,9 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "Almanac",
     "SITE_SUBHEADER": "Scheduling desk",
     "SITE_SYMBOL": "calendar_month",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": _static("scheduler_site/favicon.svg")},
+    ],
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,

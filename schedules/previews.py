@@ -70,11 +70,17 @@ def _amount_and_unit(every: timedelta) -> dict[str, str]:
 def _read_fields(data: Mapping[str, str], zone: str, now: datetime) -> Preview:
     form = ScheduleForm(data=data)
     form.is_valid()
-    draft = form.draft()
-    missing = {"cron": not draft.expression, "interval": not draft.every_seconds, "once": draft.once_at is None}
-    if missing.get(draft.mode, True):
+    mode = data.get("mode") or Schedule.Mode.CRON
+    timed_by = _TIMED_BY.get(mode, "expression")
+    if not (data.get(timed_by) or "").strip():
         return Preview(time_zone=zone)
-    return preview_draft(draft, now)
+    for name in (timed_by, "ends_at"):
+        if messages := form.errors.get(name):
+            return Preview(error=str(messages[0]), time_zone=zone)
+    return preview_draft(form.draft(), now)
+
+
+_TIMED_BY = {Schedule.Mode.CRON: "expression", Schedule.Mode.INTERVAL: "every_amount", Schedule.Mode.ONCE: "once_at"}
 
 
 def preview_draft(draft: ScheduleDraft, now: datetime) -> Preview:

@@ -7,6 +7,8 @@ from collections import Counter
 from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -14,12 +16,13 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from PIL import Image as PillowImage
 
 from cleanup.models import CleanupPolicy
-from newsletters.models import Delivery, Issue, Newsletter, Subscription
+from newsletters.models import Delivery, Image, Issue, Newsletter, Subscription
 from reports.models import Artefact, ReportDefinition
 from runs import clock
-from runs.models import Heartbeat, Run
+from runs.models import Heartbeat, Notice, Run
 from runs.states import FINAL, Reason, State, Trigger
 from schedules import services
 from schedules.drafts import ScheduleDraft
@@ -90,7 +93,7 @@ def test_a_newsletter_goes_from_its_schedule_to_every_mailbox_once(stack: Stack,
     assert Subscription.objects.filter(state="unsubscribed").count() == before + 1
 
 
-def test_a_report_is_run_now_and_downloaded_by_those_who_may(stack: Stack, demo: None, django_user_model: type) -> None:
+def test_a_report_is_run_now_and_downloaded_by_those_who_may(stack: Stack, demo: None, django_user_model: Any) -> None:
     up(stack)
     definition = ReportDefinition.objects.first()
     assert definition is not None
@@ -101,14 +104,14 @@ def test_a_report_is_run_now_and_downloaded_by_those_who_may(stack: Stack, demo:
     assert done.state == State.SUCCEEDED, done.error
     artefact = Artefact.objects.get(report_run__run_id=run.pk)
     link = done.links.get().url
-    anna = django_user_model.objects.create_superuser("anna")  # type: ignore[attr-defined]
+    anna = django_user_model.objects.create_superuser("anna")
     client = Client()
     assert client.get(link).status_code == 302  # to the sign-in
     client.force_login(anna)
     answer = client.get(link)
-    content = b"".join(answer.streaming_content)  # type: ignore[attr-defined]
+    content = b"".join(answer.streaming_content)
     assert answer.status_code == 200 and len(content) == artefact.byte_count
-    nobody = django_user_model.objects.create_user("nobody", is_staff=True)  # type: ignore[attr-defined]
+    nobody = django_user_model.objects.create_user("nobody", is_staff=True)
     other = Client()
     other.force_login(nobody)
     assert other.get(link).status_code == 403
@@ -226,14 +229,37 @@ def test_a_broker_that_forgot_everything_is_only_a_delay(stack: Stack, demo: Non
         assert (done.state, done.attempt) == (State.SUCCEEDED, 1)
 
 
-def test_feedback_is_answered_at_once_though_the_mail_server_takes_20_seconds(stack: Stack, demo: None) -> None:
+def test_feedback_is_answered_at_once_though_the_mail_server_takes_20_seconds(
+    stack: Stack, demo: None, django_user_model: Any
+) -> None:
+    django_user_model.objects.create_superuser("anna", "anna@example.org")
     stack.mailbox.delay = 20
     up(stack)
     started = time.monotonic()
     answer = Client().post(
-        reverse("newsletters:feedback"), {"name": "Anna", "email": "anna@example.org", "message": "Thank you!"}
+        reverse("newsletters:feedback"), {"name": "Anna", "email": "anna@example.org", "text": "Thank you!"}
     )
     took = time.monotonic() - started
     assert answer.status_code in (200, 302) and took < 1
-    wait_until(lambda: stack.mailbox.mails, 60, "staff got the mail")
+    wait_until(lambda: stack.mailbox.mails, 90, "staff got the mail")
     assert b"Thank you!" in stack.mailbox.mails[0].content
+
+
+def test_a_large_image_is_taken_at_once_and_a_worker_makes_the_sizes(
+    stack: Stack, demo: None, django_user_model: Any, tmp_path: Path
+) -> None:
+    up(stack)
+    anna = django_user_model.objects.create_superuser("anna")
+    client = Client()
+    client.force_login(anna)
+    photo = tmp_path / "photo.jpg"
+    PillowImage.effect_noise((4000, 3000), 40).convert("RGB").save(photo, quality=90)  # 12 megapixels
+    started = time.monotonic()
+    with photo.open("rb") as file:
+        answer = client.post(reverse("admin:newsletters_image_add"), {"upload": file, "alt": "The harbour"})
+    took = time.monotonic() - started
+    assert answer.status_code == 302 and took < 2, answer.content[:2000]
+    image = Image.objects.get()
+    wait_until(lambda: Image.objects.get().state == Image.State.READY, 60, "the sizes are made")
+    assert [size.width for size in image.sizes.order_by("width")] == [320, 640, 1280]
+    assert Notice.objects.filter(user=anna).exists()

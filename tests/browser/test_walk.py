@@ -1,0 +1,161 @@
+"""What staff do on their first day, by mouse and keyboard, on the house as ``make run`` starts it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import House, sign_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+MINUTE = 75_000
+"""Milliseconds to wait for something due in the next minute."""
+
+
+def add_schedule(page: Page, what: str, name: str, pattern: str) -> None:
+    page.get_by_role("link", name="Schedules").first.click()
+    page.goto("/admin/schedules/schedule/add/")
+    page.locator("[name=what]").select_option(label=what)
+    page.locator("[name=name]").fill(name)
+    page.locator("[name=expression]").fill(pattern)
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url(re.compile(r"/admin/schedules/schedule/\d+/$"))
+
+
+def wait_for_run(page: Page, word: str) -> None:
+    """Reloads the schedule's page until its newest run shows the word."""
+    for _ in range(40):
+        if page.locator(".al-table .al-chip", has_text=word).count():
+            return
+        page.wait_for_timeout(2000)
+        page.reload()
+    raise AssertionError(f"no run said {word}: {page.inner_text('body')[:2000]}")
+
+
+def test_a_schedule_fires_by_itself_within_two_minutes(page: Page) -> None:
+    page.goto("/admin/")
+    finished = page.locator("section", has=page.get_by_role("heading", name="Just finished"))
+    expect(finished.get_by_role("link", name="Team memo, every two minutes").first).to_be_visible(timeout=130_000)
+
+
+def test_a_newsletter_schedule_reaches_the_mailbox(page: Page, browser: Browser, house: House) -> None:
+    add_schedule(page, "Weekly letter", "Letter to the city", "* * * * *")
+    expect(page.get_by_text("Every minute").first).to_be_visible()
+    wait_for_run(page, "Succeeded")
+    schedule_url = page.url
+    page.get_by_role("link", name="Pause", exact=True).click()
+    page.get_by_label("Why?").fill("One is enough for the walk")
+    page.get_by_role("button", name="Pause").click()
+    page.locator(".al-table a", has_text="Succeeded").first.click()
+    expect(page.locator(".al-lead")).to_contain_text("200 sent")
+    expect(page.get_by_text("200 of 200 mails")).to_be_visible()
+
+    page.goto("/admin/mailbox/")
+    page.locator("a.al-name", has_text="City news for").first.click()
+    headers = page.locator("section", has=page.get_by_role("heading", name="Headers")).inner_text()
+    assert "List-Unsubscribe-Post" in headers and "List-Unsubscribe=One-Click" in headers
+    unsubscribe = re.search(r"<(http[^>]+)>", headers[headers.index("List-Unsubscribe") :])
+    assert unsubscribe is not None
+    assert page.frame_locator("iframe").locator("h1").inner_text().startswith("Good morning")
+
+    reader = browser.new_context().new_page()  # somebody else's browser, not signed in
+    reader.goto(unsubscribe[1])
+    reader.get_by_role("button", name=re.compile("unsubscribe", re.IGNORECASE)).click()
+    expect(reader.get_by_text(re.compile("unsubscribed|no longer", re.IGNORECASE)).first).to_be_visible()
+    reader.context.close()
+    page.goto(schedule_url)
+    expect(page.get_by_text("One is enough for the walk").first).to_be_visible()
+
+
+def test_a_report_is_run_now_and_downloaded(page: Page, tmp_path: Path) -> None:
+    add_schedule(page, "Deliveries and subscribers, last week", "Weekly figures", "0 7 * * mon")
+    page.get_by_role("link", name="Run now").click()
+    page.get_by_role("button", name="Run now").click()
+    page.wait_for_url(re.compile(r"/admin/runs/run/\d+/change/"))
+    button = page.get_by_role("link", name=re.compile("Download CSV"))
+    expect(button).to_be_visible(timeout=30_000)  # the page shows it by itself
+    with page.expect_download() as download:
+        button.click()
+    file = tmp_path / "report.csv"
+    download.value.save_as(file)
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    assert len(lines) == 8 and "," in lines[0]
+
+
+def test_a_pause_is_recorded_and_resume_fires_nothing(page: Page) -> None:
+    add_schedule(page, "Runs by schedule, yesterday", "Paused soon", "* * * * *")
+    page.get_by_role("link", name="Pause", exact=True).click()
+    page.get_by_role("button", name="Pause").click()
+    assert page.locator("[name=reason]:invalid").count() == 1  # a reason is asked for
+    page.get_by_label("Why?").fill("Waiting for the new logo")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".al-banner")).to_contain_text("Waiting for the new logo")
+    wait_for_run(page, "Skipped")
+    expect(page.locator(".al-table")).to_contain_text("paused: Waiting for the new logo")
+    page.get_by_role("link", name="Resume").click()
+    expect(page.get_by_text("Nothing runs at once.")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator(".al-head .al-chip")).to_have_text("Active")
+    page.wait_for_timeout(3000)
+    page.reload()
+    assert page.locator(".al-table .al-chip", has_text="Succeeded").count() == 0
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name=re.compile("Yes|Delete")).first.click()
+
+
+def test_words_are_read_and_wrong_ones_are_explained_at_the_field(page: Page) -> None:
+    page.goto("/admin/schedules/schedule/add/")
+    preview = page.locator("#schedule-preview")
+    page.locator("[name=words]").press_sequentially("first monday of the month 07:30")
+    expect(preview).to_contain_text("On the first Monday of every month at 07:30")
+    preview.get_by_role("button", name="Use this").press("Enter")
+    expect(page.locator("[name=expression]")).to_have_value("30 7 * * 1#1")
+    page.locator("[name=expression]").fill("0 25 * * *")
+    expect(preview).to_contain_text("25 is not between 0 and 23")
+    page.locator("[name=time_zone]").fill("Mars/Base")
+    page.locator("[name=name]").fill("Wrong")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("is not a time zone").first).to_be_visible()
+    expect(page.locator("[name=name]")).to_have_value("Wrong")  # what was typed is not lost
+
+
+PAGES = [
+    "/admin/", "/admin/schedules/schedule/", "/admin/schedules/schedule/add/", "/admin/schedules/schedule/1/",
+    "/admin/schedules/schedule/1/pause/", "/admin/schedules/schedule/1/run-now/", "/admin/runs/run/", "/admin/mailbox/",
+    "/admin/newsletters/newsletter/", "/admin/reports/reportdefinition/", "/admin/cleanup/cleanuppolicy/",
+    "/admin/cleanup/cleanuppolicy/1/detail/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_our_pages_have_no_serious_accessibility_fault(page: Page, theme: str) -> None:
+    page.evaluate(f"localStorage.setItem('_x_adminTheme', JSON.stringify('{theme}'))")
+    found = []
+    for path in PAGES:
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        results = Axe().run(page, context="#content")
+        found += [
+            (path, violation["id"], violation["nodes"][0]["html"][:160])
+            for violation in results.response["violations"]
+            if violation["impact"] in ("critical", "serious")
+        ]
+    assert found == []
+
+
+def test_nothing_overflows_on_a_phone(browser: Browser, house: House) -> None:
+    context = browser.new_context(base_url=house.url, viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    sign_in(page)
+    wide = []
+    for path in PAGES:
+        page.goto(path)
+        if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+            wide.append(path)
+    context.close()
+    assert wide == []
