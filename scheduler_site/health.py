@@ -17,7 +17,7 @@ from kombu import Connection
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from runs import clock
+from runs import clock, words
 from runs.models import Heartbeat, Run
 from runs.states import WAITING
 from scheduler_site.celery import transport_options
@@ -54,10 +54,10 @@ def status() -> dict[str, dict[str, Any]]:
 
 def _checked(check: Callable[[], tuple[bool, str]]) -> dict[str, Any]:
     try:
-        ok, words = check()
+        ok, sentence = check()
     except Exception as error:
-        ok, words = False, f"Does not answer ({type(error).__name__})."
-    return {"ok": ok, "words": words}
+        ok, sentence = False, f"Does not answer ({type(error).__name__})."
+    return {"ok": ok, "words": sentence}
 
 
 def _database() -> tuple[bool, str]:
@@ -93,8 +93,8 @@ def _heartbeat(role: str, silent_after: timedelta, name: str) -> tuple[bool, str
         return False, f"{name} has not been seen yet."
     age = clock.now() - seen
     if age > silent_after:
-        return False, f"{name} was last seen {int(age.total_seconds())} seconds ago."
-    return True, f"{name} was seen {int(age.total_seconds())} seconds ago."
+        return False, f"{name} was last seen {words.duration(age)} ago."
+    return True, f"{name} was seen {words.duration(age)} ago."
 
 
 @require_safe
