@@ -80,7 +80,11 @@ def _read_fields(data: Mapping[str, str], zone: str, now: datetime) -> Preview:
     return preview_draft(form.draft(), now)
 
 
-_TIMED_BY = {Schedule.Mode.CRON: "expression", Schedule.Mode.INTERVAL: "every_amount", Schedule.Mode.ONCE: "once_at"}
+_TIMED_BY: dict[str, str] = {
+    Schedule.Mode.CRON: "expression",
+    Schedule.Mode.INTERVAL: "every_amount",
+    Schedule.Mode.ONCE: "once_at",
+}
 
 
 def preview_draft(draft: ScheduleDraft, now: datetime) -> Preview:

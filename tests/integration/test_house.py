@@ -108,7 +108,7 @@ def test_a_report_is_run_now_and_downloaded_by_those_who_may(stack: Stack, demo:
     client = Client()
     assert client.get(link).status_code == 302  # to the sign-in
     client.force_login(anna)
-    answer = client.get(link)
+    answer: Any = client.get(link)
     content = b"".join(answer.streaming_content)
     assert answer.status_code == 200 and len(content) == artefact.byte_count
     nobody = django_user_model.objects.create_user("nobody", is_staff=True)

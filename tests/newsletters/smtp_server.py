@@ -9,7 +9,7 @@ import email.policy
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
@@ -25,7 +25,7 @@ class Received:
 
     @property
     def mail(self) -> email.message.EmailMessage:
-        return email.message_from_bytes(self.raw, policy=email.policy.default)  # type: ignore[return-value]
+        return email.message_from_bytes(self.raw, policy=email.policy.default)
 
     def header_lines(self, name: str) -> list[bytes]:
         """The raw lines of a header, folded lines included."""
@@ -94,7 +94,7 @@ class SmtpServer:
         number = self._next("rcpt")
         if self.drop_at_rcpt(number):
             assert server.transport is not None
-            server.transport.abort()
+            cast(asyncio.Transport, server.transport).abort()
             return "250 never seen"
         reply = self.on_rcpt(number, address)
         if reply is not None:
@@ -114,7 +114,7 @@ class SmtpServer:
         self.received.append(Received(envelope.mail_from or "", envelope.rcpt_tos[0], raw))
         assert server.transport is not None
         if self.drop_instead_of_reply(number):
-            server.transport.abort()
+            cast(asyncio.Transport, server.transport).abort()
         elif self.drop_after_reply(number):
             asyncio.get_running_loop().call_soon(server.transport.close)  # after the reply is out
         return "250 2.0.0 taken"

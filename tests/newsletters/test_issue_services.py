@@ -13,7 +13,7 @@ from newsletters import lanes, preparing, services
 from newsletters.models import Delivery, Issue, Lane, List, Newsletter
 from runs import ledger
 from runs.models import AuditEntry, Run
-from runs.states import State
+from runs.states import State, Trigger
 from tests.newsletters.conftest import DUE, add_readers
 from tests.newsletters.smtp_server import SmtpServer
 
@@ -30,7 +30,7 @@ def sender() -> User:
 
 def during(smtp_server: SmtpServer, number: int, act: Callable[[], object]) -> None:
     """Does something from the loop's own thread when the given mail is being built."""
-    done = []
+    done: list[bool] = []
     original = preparing.envelope_sender
 
     def hook(issue: Issue, delivery_id: int) -> str:
@@ -118,7 +118,7 @@ def test_an_issue_whose_worker_died_can_be_resumed(
     add_readers(city_news, 4)
     issue = preparing.issue_for(letter, DUE)
     run = ledger.plan(
-        ledger.NewRun(kind="newsletter", target_id=letter.pk, target_label="", trigger="manual", due_at=DUE)
+        ledger.NewRun(kind="newsletter", target_id=letter.pk, target_label="", trigger=Trigger.MANUAL, due_at=DUE)
     )
     hold = lanes.take(issue, run.pk)
     Issue.objects.filter(pk=issue.pk).update(state=Issue.State.RUNNING, run_id=run.pk)

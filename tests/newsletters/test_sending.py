@@ -12,7 +12,7 @@ from newsletters import audience, lanes, preparing, services
 from newsletters.models import Delivery, Issue, List, Newsletter, Subscriber, Subscription
 from runs import ledger
 from runs.models import Run
-from runs.states import State
+from runs.states import State, Trigger
 from tests.newsletters.conftest import DUE, add_readers
 from tests.newsletters.smtp_server import SmtpServer
 
@@ -235,7 +235,7 @@ def test_a_second_run_waits_for_the_one_that_is_sending(
     add_readers(city_news, 2)
     issue = preparing.issue_for(letter, DUE)
     first = ledger.plan(
-        ledger.NewRun(kind="newsletter", target_id=letter.pk, target_label="", trigger="manual", due_at=DUE)
+        ledger.NewRun(kind="newsletter", target_id=letter.pk, target_label="", trigger=Trigger.MANUAL, due_at=DUE)
     )
     assert ledger.claim(first.pk, "another worker") is not None
     lanes.take(issue, first.pk)

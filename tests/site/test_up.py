@@ -61,7 +61,8 @@ class Up:
 
     def family(self) -> list[psutil.Process]:
         """Every process that it started, however deep."""
-        return psutil.Process(self.process.pid).children(recursive=True)
+        children: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+        return children
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
