@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 _COMMON = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'"
 ADMIN_POLICY = (
     f"{_COMMON}; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
-    "frame-src 'self'; frame-ancestors 'self'"
+    "frame-src 'self'; frame-ancestors 'none'"
 )
 PUBLIC_POLICY = f"{_COMMON}; script-src 'none'; style-src 'self'; frame-ancestors 'none'"
 

@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from newsletters import services
 from newsletters.forms import SubscriberForm, SuppressionForm
@@ -88,7 +88,7 @@ class SubscriberAdmin(ModelAdmin):  # type: ignore[misc]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
-        form.base_fields["lists"].widget = UnfoldAdminCheckboxSelectMultiple(
+        form.base_fields["lists"].widget = UnfoldAdminCheckboxSelectMultipleWidget(
             choices=[(chosen.pk, chosen.name) for chosen in List.objects.all()]
         )
         return form

@@ -1,0 +1,116 @@
+"""Leaving: a page on GET, a change on POST, one click from mail programs (RFC 8058), and no way in with a forged link."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from newsletters import links, tokens
+from newsletters.models import List, Newsletter, Subscriber, Subscription
+from runs.models import AuditEntry
+from tests.newsletters.conftest import add_readers
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def reader(city_news: List) -> Subscriber:
+    return add_readers(city_news, 1)[0]
+
+
+@pytest.fixture
+def url(reader: Subscriber, letter: Newsletter, settings: Settings) -> str:
+    return links.unsubscribe_url(reader.pk, letter.pk, 7).removeprefix(settings.PUBLIC_URL)
+
+
+@pytest.fixture
+def strict() -> Client:
+    """A client without cookies for which the CSRF check is on, as in production."""
+    return Client(enforce_csrf_checks=True)
+
+
+def state(reader: Subscriber) -> str:
+    return Subscription.objects.get(subscriber=reader, list__slug="city-news").state
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_looking_at_the_page_changes_nothing(strict: Client, reader: Subscriber, url: str, method: str) -> None:
+    response = getattr(strict, method)(url)
+    assert response.status_code == 200
+    assert state(reader) == "confirmed"
+    assert "no-store" in response["Cache-Control"]
+    assert "default-src 'none'" in response["Content-Security-Policy"]
+
+
+def test_the_page_names_the_newsletter_and_the_list(strict: Client, url: str) -> None:
+    page = strict.get(url).content.decode()
+    assert "Leave Weekly letter?" in page
+    assert "City news" in page
+    assert '<form method="post">' in page
+
+
+@pytest.mark.parametrize("how", ["urlencoded", "multipart", "page"])
+def test_one_click_leaves_at_once_and_any_number_of_times(
+    strict: Client, reader: Subscriber, url: str, how: str
+) -> None:
+    for _ in range(2):
+        if how == "urlencoded":
+            response = strict.post(url, "List-Unsubscribe=One-Click", content_type="application/x-www-form-urlencoded")
+        else:
+            response = strict.post(url, {"List-Unsubscribe": "One-Click"} if how == "multipart" else {})
+        assert response.status_code == 200
+        assert "Location" not in response
+        assert "You are unsubscribed" in response.content.decode()
+    assert state(reader) == "unsubscribed"
+    entry = AuditEntry.objects.get()
+    assert entry.after == {"lists": ["City news"], "issue": 7}
+
+
+def test_it_leaves_only_the_lists_of_this_newsletter(strict: Client, reader: Subscriber, url: str) -> None:
+    sport = List.objects.create(name="Sport", slug="sport")
+    Subscription.objects.create(subscriber=reader, list=sport, state="confirmed")
+    strict.post(url)
+    assert Subscription.objects.get(subscriber=reader, list=sport).state == "confirmed"
+
+
+@pytest.mark.parametrize("method", ["put", "delete", "patch", "options"])
+def test_other_methods_are_refused(strict: Client, reader: Subscriber, url: str, method: str) -> None:
+    assert getattr(strict, method)(url).status_code == 405
+    assert state(reader) == "confirmed"
+
+
+def test_a_forged_or_damaged_link_is_not_found_and_changes_nothing(
+    strict: Client, reader: Subscriber, letter: Newsletter, url: str
+) -> None:
+    token = url.rstrip("/").rpartition("/")[2]
+    other = add_readers(List.objects.get(), 1, prefix="other")[0]
+    signature = token.rpartition(".")[2]
+    forged = [
+        token[:-1],
+        token + "x",
+        f"{other.pk}.{letter.pk}.7.{signature}",
+        f"{reader.pk}.{letter.pk}.8.{signature}",
+        f"{reader.pk}.{letter.pk}.7.",
+        "x",
+        tokens.confirmation_token(tokens.Confirmation(reader.pk, (1,))),
+    ]
+    for wrong in forged:
+        assert strict.post(f"/unsubscribe/{wrong}/").status_code == 404
+        assert strict.get(f"/unsubscribe/{wrong}/").status_code == 404
+    assert set(Subscription.objects.values_list("state", flat=True)) == {"confirmed"}
+
+
+def test_a_link_made_with_a_former_key_still_works(
+    strict: Client, reader: Subscriber, url: str, settings: Settings
+) -> None:
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another-key-another-key-another-key-another"
+    assert strict.post(url).status_code == 200
+    assert state(reader) == "unsubscribed"
+
+
+def test_the_link_of_an_erased_reader_answers_kindly(strict: Client, reader: Subscriber, url: str) -> None:
+    reader.delete()
+    assert strict.get(url).status_code == 200
+    assert strict.post(url).status_code == 200
