@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -44,8 +44,8 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """GET shows a button, POST leaves. One click from a mail program and the button do the same, any number of times."""
     try:
         claim = tokens.read_unsubscribe(token)
-    except tokens.BadToken as error:
-        raise Http404("This link is not complete. Copy it whole from the mail.") from error
+    except tokens.BadToken:
+        return render(request, "newsletters/link_broken.html", status=404)
     newsletter = Newsletter.objects.filter(pk=claim.newsletter_id).only("name").first()
     context: dict[str, Any] = {"newsletter": newsletter.name if newsletter else "our newsletter"}
     if request.method == "POST":

@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import environ
+from environ.fileaware_mapping import FileAwareMapping
 
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "amqp", "amqps", "memory")
 
@@ -26,6 +27,8 @@ class Environment:
 
     def __init__(self) -> None:
         self._env = environ.FileAwareEnv()
+        # Read afresh each time: a cache shared by the whole process would hide a file that was replaced.
+        self._env.ENVIRON = FileAwareMapping(cache=False)
 
     def text(self, name: str, default: str = "") -> str:
         try:

@@ -32,7 +32,6 @@ class ImageAdmin(ModelAdmin):  # type: ignore[misc]
     list_display_links = None
     search_fields = ("alt", "original_name")
     actions = None
-    show_full_result_count = False
     list_per_page = 50
     list_fullwidth = True
     change_form_show_cancel_button = True

@@ -62,6 +62,13 @@ class NewsletterAdmin(ModelAdmin):  # type: ignore[misc]
         kwargs.setdefault("widget", UnfoldAdminCheckboxSelectMultipleWidget())
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        chooser = form.base_fields["lists"].widget
+        # Lists have a page of their own; a menu beside the boxes would be one more thing to understand.
+        chooser.can_add_related = chooser.can_change_related = chooser.can_view_related = False
+        return form
+
     def save_model(self, request: HttpRequest, obj: Newsletter, form: NewsletterForm, change: bool) -> None:
         services.save_newsletter(request.user, obj, form.cleaned_data["lists"])
 

@@ -70,6 +70,7 @@ def test_it_goes_on_when_the_server_is_back(
     assert len(smtp_server.received) == 5
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
 def test_the_password_is_wrong(
     letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform, settings: Settings
 ) -> None:

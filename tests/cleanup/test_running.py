@@ -1,0 +1,168 @@
+"""A cleanup deletes what its preview said, nothing newer, nothing held, and counts exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from django.contrib.sessions.models import Session
+
+from cleanup import executor, planner, running, services, targets
+from cleanup.models import CleanupPolicy, CleanupRun, Hold
+from runs import clock, ledger
+from runs.models import Run
+from runs.tasks import JobFailed
+from tests.cleanup.conftest import begin
+
+pytestmark = pytest.mark.django_db
+Add = Callable[..., None]
+
+
+def keys() -> set[str]:
+    return set(Session.objects.values_list("session_key", flat=True))
+
+
+def test_it_deletes_what_the_preview_said_and_nothing_newer(policy: CleanupPolicy, sessions: Add) -> None:
+    sessions(1234, 31, "old")
+    sessions(7, 29, "new")
+    preview = services.preview_policy(None, policy.pk)
+    assert preview.total == 1234 and len(preview.findings[0]["samples"]) == 20
+    assert Session.objects.count() == 1241  # a preview deletes nothing
+    assert running.perform(begin(policy)) == "1,234 rows deleted: 1,234 expired sessions."
+    assert keys() == {f"new{n}" for n in range(7)}
+    done = CleanupRun.objects.get()
+    assert (done.deleted, done.state) == ({"sessions": 1234}, CleanupRun.State.DONE)
+
+
+def test_a_second_run_finds_nothing(policy: CleanupPolicy, sessions: Add) -> None:
+    sessions(3, 31)
+    running.perform(begin(policy))
+    assert running.perform(begin(policy)) == "Nothing was old enough to delete."
+
+
+def test_a_cap_stops_it_loudly_and_the_rest_follows(policy: CleanupPolicy, sessions: Add) -> None:
+    sessions(1200, 31)
+    CleanupPolicy.objects.update(max_rows=700)
+    assert "It stopped at its limit of 700" in running.perform(begin(policy))
+    assert Session.objects.count() == 500
+    assert running.perform(begin(policy)).startswith("500 rows deleted")
+
+
+def test_a_held_row_stays(policy: CleanupPolicy, sessions: Add) -> None:
+    sessions(5, 31)
+    services.add_hold(None, target="sessions", object_id="s3", reason="Asked for by the auditor")
+    services.add_hold(None, target="sessions", object_id="s4", reason="Over", until=clock.now() + timedelta(hours=1))
+    Hold.objects.filter(object_id="s4").update(until=clock.now() - timedelta(hours=1))
+    preview = services.preview_policy(None, policy.pk)
+    assert (preview.total, preview.findings[0]["held"]) == (4, 1)
+    running.perform(begin(policy))
+    assert keys() == {"s3"}
+
+
+def test_a_hold_on_everything_keeps_everything(policy: CleanupPolicy, sessions: Add) -> None:
+    sessions(5, 31)
+    services.add_hold(None, target="sessions", object_id="", reason="Audit")
+    assert running.perform(begin(policy)) == "Nothing was old enough to delete."
+    assert Session.objects.count() == 5
+
+
+def test_a_hold_set_between_two_batches_counts(
+    policy: CleanupPolicy, sessions: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions(9, 31)
+    monkeypatch.setattr(executor, "BATCH", 3)
+    context = begin(policy)
+    original = context.progress
+
+    def hold_after_the_first_batch(done: int, total: int | None = None, unit: str = "") -> None:
+        if done == 3:
+            services.add_hold(None, target="sessions", object_id="s5", reason="Just in time")
+        original(done, total, unit)
+
+    context.progress = hold_after_the_first_batch  # type: ignore[method-assign]
+    running.perform(context)
+    assert keys() == {"s5"}
+
+
+class Killed(BaseException):
+    """Stands for a kill at a batch boundary: nothing after it runs."""
+
+
+@pytest.mark.parametrize("boundary", [0, 1, 2, 3])
+def test_a_kill_between_batches_loses_and_doubles_no_count(
+    policy: CleanupPolicy, sessions: Add, monkeypatch: pytest.MonkeyPatch, boundary: int
+) -> None:
+    sessions(10, 31)
+    sessions(2, 30 + 0.5 / 24, "almost")  # old enough by the clock of the second attempt, not by the frozen cutoff
+    monkeypatch.setattr(executor, "BATCH", 3)
+    context = begin(policy)
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() - timedelta(hours=1))
+    seen = 0
+
+    def killed_at(done: int, total: int | None = None, unit: str = "") -> None:
+        nonlocal seen
+        seen += 1
+        if seen > boundary:
+            raise Killed
+
+    context.progress = killed_at  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        running.perform(context)
+    counted = sum(run.total for run in CleanupRun.objects.all())
+    assert counted + Session.objects.filter(session_key__startswith="s").count() == 10
+    monkeypatch.setattr(clock, "now", real)
+    run = Run.objects.get()
+    Run.objects.update(lease_until=clock.now() - timedelta(seconds=1))
+    assert running.perform(begin(policy, run)) == "10 rows deleted: 10 expired sessions."
+    assert keys() == {"almost0", "almost1"}
+
+
+def test_a_batch_that_fails_inside_leaves_rows_and_count_as_they_were(
+    policy: CleanupPolicy, sessions: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions(5, 31)
+    cleanup_run = CleanupRun.objects.create(policy=policy, policy_name="x", run_id=1, started_at=clock.now())
+
+    def fail(*args: object, **kwargs: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(CleanupRun, "save", fail)
+    with pytest.raises(Killed):
+        next(executor.clean(cleanup_run, targets.get("sessions"), clock.now(), None))
+    assert Session.objects.count() == 5 and CleanupRun.objects.get().deleted == {}
+
+
+def test_a_worker_that_lost_its_lease_stops(policy: CleanupPolicy, sessions: Add) -> None:
+    sessions(5, 31)
+    zombie = begin(policy)
+    Run.objects.update(lease_until=clock.now() - timedelta(seconds=1))
+    second = begin(policy, Run.objects.get())
+    with pytest.raises(ledger.LeaseLost):
+        running.perform(zombie)
+    assert running.perform(second).startswith("5 rows deleted")
+
+
+def test_a_policy_that_is_off_or_gone_or_unsafe_deletes_nothing(policy: CleanupPolicy, sessions: Add) -> None:
+    sessions(5, 31)
+
+    def reasons() -> Iterator[str]:
+        CleanupPolicy.objects.update(is_enabled=False)
+        yield "not enabled"
+        CleanupPolicy.objects.update(is_enabled=True, days=0)
+        yield "at least 1 day"
+        CleanupPolicy.objects.update(days=30, targets=["auth.User"])
+        yield "cannot be cleaned"
+        CleanupPolicy.objects.all().delete()
+        yield "was deleted"
+
+    for says in reasons():
+        with pytest.raises(JobFailed, match=says):
+            running.perform(begin(policy))
+    assert Session.objects.count() == 5
+
+
+def test_a_cutoff_lies_in_the_past() -> None:
+    with pytest.raises(ValueError, match="at least one day"):
+        planner.cutoff_for(0, clock.now())
