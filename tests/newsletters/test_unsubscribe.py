@@ -97,7 +97,9 @@ def test_a_forged_or_damaged_link_is_not_found_and_changes_nothing(
     ]
     for wrong in forged:
         assert strict.post(f"/unsubscribe/{wrong}/").status_code == 404
-        assert strict.get(f"/unsubscribe/{wrong}/").status_code == 404
+        response = strict.get(f"/unsubscribe/{wrong}/")
+        assert response.status_code == 404
+        assert "This link is not complete" in response.content.decode()
     assert set(Subscription.objects.values_list("state", flat=True)) == {"confirmed"}
 
 
