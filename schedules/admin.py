@@ -150,7 +150,8 @@ class ScheduleAdmin(ModelAdmin):  # type: ignore[misc]
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         # The form names its own fields; Django would look for them on the model.
         kwargs["fields"] = ()
-        return super().get_form(request, obj, change=change, **kwargs)
+        form = super().get_form(request, obj, change=change, **kwargs)
+        return type("ScheduleForm", (form,), {"actor": request.user})
 
     def save_model(self, request: HttpRequest, obj: Schedule, form: ScheduleForm, change: bool) -> None:
         actor = request.user

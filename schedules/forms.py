@@ -16,6 +16,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from runs.audit import Actor
 from schedules import kinds
 from schedules.drafts import MAX_NAME_LENGTH, ScheduleDraft, kind_defaults, validate
 from schedules.models import Schedule
@@ -25,10 +26,12 @@ UNIT_SECONDS = {"minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800}
 MAX_TARGETS_LISTED = 500
 
 
-def target_choices() -> list[tuple[str, Any]]:
-    """Everything that can be scheduled, grouped by kind: ("newsletter:3", "Weekly letter")."""
+def target_choices(actor: Actor) -> list[tuple[str, Any]]:
+    """What this person may schedule, grouped by kind: ("newsletter:3", "Weekly letter")."""
     groups: list[tuple[str, Any]] = [("", "Choose what to run…")]
     for kind in kinds.schedulable():
+        if actor is not None and kind.admin_permission and not actor.has_perm(kind.admin_permission):  # type: ignore[union-attr]
+            continue
         options = [(f"{kind.key}:{target.pk}", str(target)) for target in kind.targets()[:MAX_TARGETS_LISTED]]
         if options:
             groups.append((kind.label, options))
@@ -66,6 +69,9 @@ class WallClockField(forms.DateTimeField):
 
 class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
     """What → when → rules."""
+
+    actor: Actor = None
+    """Who fills it in; the admin sets it on a subclass of its own for each request."""
 
     what = forms.ChoiceField(label="What to run", widget=UnfoldAdminSelectWidget)
     name = forms.CharField(
@@ -128,7 +134,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         what = self.fields["what"]
         assert isinstance(what, forms.ChoiceField)
-        what.choices = target_choices()
+        what.choices = target_choices(self.actor)
         for name, value in self._initial_values().items():
             self.initial.setdefault(name, value)
 
@@ -162,6 +168,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        self._check_version()
         draft = self.draft()
         try:
             validate(draft, self.instance if self.instance.pk else None)
@@ -171,6 +178,20 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
                 if name not in self.errors:
                     self.add_error(name if name in self.fields else None, messages)
         return cleaned
+
+    def _check_version(self) -> None:
+        """Tells the second of two editors, keeps what was typed, and lets a second Save decide for it."""
+        seen = self.seen_version_at()
+        if not self.instance.pk or seen is None:
+            return
+        current = Schedule.objects.values_list("changed_at", flat=True).get(pk=self.instance.pk)
+        if current != seen:
+            self.data = {**self.data.dict(), "seen_version": current.isoformat()}  # type: ignore[attr-defined]
+            self.add_error(
+                None,
+                "Somebody else changed this schedule while you were editing. What you typed is kept below. "
+                "Open the schedule in another tab to see their change, or save again to replace it with yours.",
+            )
 
     def draft(self) -> ScheduleDraft:
         """The values of the form as the services take them; fields that did not parse are left at their defaults."""
