@@ -29,6 +29,10 @@ class LeaseLost(Exception):
     """Another attempt owns the run now; this one must stop without writing anything more."""
 
 
+class WorkerStopping(LeaseLost):
+    """The worker was asked to stop; the job stops at this safe point and the run waits for another worker."""
+
+
 class RunCancelled(Exception):
     """Somebody asked for the run to be cancelled; the job should stop at the next safe point."""
 
@@ -198,6 +202,16 @@ def fail(
         return State.PLANNED
     _end(claimed, State.FAILED, reason=reason, reason_text=reason.label, error=error, traceback=traceback)
     return State.FAILED
+
+
+def hand_back(claimed: Claim) -> None:
+    """Returns a run that its worker had to leave, for another one to take up at once; not counted against it."""
+    _end(
+        claimed, State.PLANNED, finished_at=None, next_publish_at=clock.now(), publish_count=0,
+        max_attempts=F("max_attempts") + 1, reason=Reason.WORKER_LOST,
+        reason_text="the worker was asked to stop; another one goes on",
+    )  # fmt: skip
+    log(claimed.run.pk, "The worker was asked to stop and handed the run back.", attempt=claimed.attempt)
 
 
 def cancelled(claimed: Claim, result: str) -> None:

@@ -6,10 +6,10 @@ import logging
 import threading
 from typing import Any
 
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
 from django.db import connection
 
-from runs import clock, heartbeats
+from runs import clock, heartbeats, stopping
 from runs.models import Heartbeat
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,18 @@ def _show_life(name: str, details: dict[str, Any]) -> None:
             connection.close()
         if _stop.wait(SECONDS):
             return
+
+
+@worker_init.connect
+def prepare(**_: Any) -> None:
+    """Before the pool starts, so that its processes share the flag."""
+    stopping.prepare()
+
+
+@worker_shutting_down.connect
+def tell_running_jobs(**_: Any) -> None:
+    """SIGTERM: jobs under way stop at their next safe point and go back to waiting for another worker."""
+    stopping.announce()
 
 
 @worker_ready.connect

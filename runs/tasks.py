@@ -14,11 +14,14 @@ from celery import Task
 from django.conf import settings
 from django.db import connection
 
-from runs import heartbeats, ledger
+from runs import heartbeats, ledger, stopping
 from runs.models import RunEvent
 from runs.states import Reason
 
 logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5
+"""How often a running job is told that its worker is stopping."""
 
 
 class JobFailed(Exception):
@@ -53,7 +56,7 @@ class RunContext:
         """Reports how far the job is (stored at most once a second) and stops it when it must stop.
 
         Raises:
-            LeaseLost: another attempt owns the run.
+            LeaseLost: another attempt owns the run, or (WorkerStopping) the worker must stop.
             RunCancelled: staff asked for it to stop.
         """
         self.checkpoint()
@@ -91,10 +94,16 @@ class _LeaseKeeper(threading.Thread):
         self._claim = claimed
         self._context = context
         self._done = threading.Event()
+        self._renew_at = time.monotonic() + settings.LEASE_SECONDS / 4
 
     def run(self) -> None:
         try:
-            while not self._done.wait(settings.LEASE_SECONDS / 4):
+            while not self._done.wait(LOOK_SECONDS):
+                if stopping.is_announced():
+                    self._context.stop_with(ledger.WorkerStopping())
+                if time.monotonic() < self._renew_at:
+                    continue
+                self._renew_at = time.monotonic() + settings.LEASE_SECONDS / 4
                 try:
                     ledger.renew(self._claim)
                 except (ledger.LeaseLost, ledger.RunCancelled) as stop:
@@ -134,6 +143,9 @@ class LedgerTask(Task):  # type: ignore[type-arg]
         keeper.start()
         try:
             self._attempt(claimed, context)
+        except ledger.WorkerStopping:
+            ledger.hand_back(claimed)
+            logger.info("run %s: handed back, the worker is stopping", run_id)
         except ledger.LeaseLost:
             logger.warning("run %s: attempt %s lost its lease and stopped", run_id, claimed.attempt)
         finally:

@@ -130,15 +130,21 @@ class Manager(honcho_manager.Manager):  # type: ignore[misc]
         super().__init__()
         self._process_ctor = _LeashedProcess
         self.ended_first = ""
+        self._loop_has_said_it = False
         honcho_manager.KILL_WAIT = STOP_SECONDS
 
     def terminate(self) -> None:
         if self._terminating:
+            # honcho's own loop says it once more when the first child has ended; a second time it is a person.
+            if self._any_stopped() and not self._loop_has_said_it:
+                self._loop_has_said_it = True
+                return
             self.kill()
             return
         if self.returncode is not None and not self.was_asked:
             ended = [name for name, process in self._processes.items() if "returncode" in process]
             self.ended_first = ended[0] if ended else ""
+            self._loop_has_said_it = True
             if self.ended_first:
                 code = self._processes[self.ended_first]["returncode"]
                 self.say(f"{self.ended_first} has ended by itself (exit code {code}); everything is stopped")

@@ -73,6 +73,7 @@ UNFOLD: dict[str, Any] = {
                     _list("Issues", "outgoing_mail", "newsletters", "issue"),
                     _list("Lists", "groups", "newsletters", "list"),
                     _list("Subscribers", "person", "newsletters", "subscriber"),
+                    _list("Suppressions", "block", "newsletters", "suppression"),
                     _list("Images", "image", "newsletters", "image"),
                     _list("Feedback", "forum", "newsletters", "feedbackmessage"),
                 ],

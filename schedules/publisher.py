@@ -84,7 +84,7 @@ class PublisherThread(threading.Thread):
         super().__init__(name="publisher", daemon=True)
         self._app = app
         self._wake = threading.Event()
-        self._stop = threading.Event()
+        self._stopped = threading.Event()
         self._is_broker_away = False
 
     def wake(self) -> None:
@@ -93,12 +93,12 @@ class PublisherThread(threading.Thread):
 
     def stop(self) -> None:
         """Ends the thread after the batch in hand."""
-        self._stop.set()
+        self._stopped.set()
         self._wake.set()
         self.join(timeout=5)
 
     def run(self) -> None:
-        while not self._stop.is_set():
+        while not self._stopped.is_set():
             self._wake.wait(timeout=1)
             self._wake.clear()
             try:
@@ -107,13 +107,13 @@ class PublisherThread(threading.Thread):
             except Exception as error:
                 connection.close()
                 self._note_outage(error)
-                self._stop.wait(1)
+                self._stopped.wait(1)
         connection.close()
 
     def _drain(self) -> None:
         with self._app.connection_for_write() as broker, broker.channel() as channel:
             producer = Producer(channel, auto_declare=False)
-            while not self._stop.is_set():
+            while not self._stopped.is_set():
                 if not publish_due(self._app, producer):
                     if self._is_broker_away:
                         self._is_broker_away = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import Counter
 from datetime import timedelta
@@ -175,6 +176,22 @@ def test_kill_9_of_a_beat_and_of_a_worker_loses_and_doubles_nothing(stack: Stack
     assert states[Delivery.State.SENT] + uncertain == 200
     assert 200 - uncertain <= len(recipients) <= 200
     assert Run.objects.filter(schedule_id=schedule.pk).count() == 1
+
+
+def test_sigterm_in_the_middle_of_a_sending_leaves_nothing_uncertain(stack: Stack, demo: None) -> None:
+    stack.mailbox.delay = 0.05
+    up(stack, workers=2)
+    schedule = every_minute("Letter", "newsletter", Newsletter.objects.get(name="Weekly letter").pk, max_runs=1)
+    run = services.run_now(None, schedule.pk)
+    wait_until(lambda: len(stack.mailbox.mails) > 20, 30, "sending is under way")
+    worker = _worker_of(stack, run.pk)
+    worker.send_signal(signal.SIGTERM)
+    worker.wait(timeout=20)
+    assert len(stack.mailbox.mails) < 200, "it stopped before the end"
+    done = wait_until(lambda: finished(run.pk), 60, "another worker finished it")
+    assert (done.state, done.attempt) == (State.SUCCEEDED, 2), done.error
+    assert len(stack.mailbox.mails) == 200 and set(Counter(stack.mailbox.recipients()).values()) == {1}
+    assert set(Delivery.objects.values_list("state", flat=True)) == {Delivery.State.SENT}
 
 
 def _worker_of(stack: Stack, run_id: int):  # type: ignore[no-untyped-def]

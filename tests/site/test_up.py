@@ -85,6 +85,7 @@ def test_it_starts_twice_on_one_directory_and_stops_without_leaving_a_process(tm
             assert line in up.log
         assert up.stop(number) == 0
         assert alive(family) == []
+        assert "SIGKILL" not in up.log and "Traceback" not in up.log  # each part ended by itself, in peace
 
 
 def test_two_instances_run_side_by_side(tmp_path: Path) -> None:
