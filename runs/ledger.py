@@ -7,7 +7,7 @@ redelivered message or a worker that came back from the dead changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce
 
-from runs import clock
+from runs import bulk, clock
 from runs.models import Run, RunEvent, RunLink
 from runs.states import ALLOWED, OPEN, WAITING, Reason, State, Trigger
 
@@ -82,9 +82,39 @@ def plan(new: NewRun) -> Run:
     return run
 
 
-def plan_many(rows: Sequence[Run]) -> None:
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One due time of a schedule and what became of it: planned, or skipped or missed with a reason."""
+
+    schedule_id: int
+    schedule_name: str
+    kind: str
+    due_at: datetime
+    target_id: int | None = None
+    target_label: str = ""
+    time_zone: str = "UTC"
+    spec_version: int = 1
+    state: str = State.PLANNED
+    reason: str = ""
+    reason_text: str = ""
+    queue: str = "default"
+    exclusive: bool = True
+    next_publish_at: datetime | None = None
+    finished_at: datetime | None = None
+    deadline_at: datetime | None = None
+    time_limit_seconds: int = 3600
+    max_attempts: int = 1
+
+
+_OCCURRENCE_COLUMNS = tuple(field.name for field in fields(Occurrence))
+
+
+def plan_many(occurrences: Sequence[Occurrence]) -> None:
     """Inserts occurrences; one that exists already (same schedule, same due time) is left as it is."""
-    Run.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
+    if not occurrences:
+        return
+    columns = {name: [getattr(one, name) for one in occurrences] for name in _OCCURRENCE_COLUMNS}
+    bulk.insert_ignoring(Run, columns, {"created_at": clock.now()})
 
 
 def mark_published(run_ids: Sequence[int], now: datetime) -> None:

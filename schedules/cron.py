@@ -134,18 +134,18 @@ class CronSpec:
 
 @dataclass
 class _Memory:
-    """The last answer: "from a on, the next is b". Ten thousand schedules on one pattern ask the same."""
+    """The last few answers: "from a on, the next is b". Ten thousand schedules on one pattern ask the same."""
 
-    answer: tuple[datetime, datetime] | None = None
+    answers: tuple[tuple[datetime, datetime], ...] = ()
 
     def after(self, moment: datetime) -> datetime | None:
-        answer = self.answer  # one read: another thread may replace it meanwhile
-        if answer is not None and answer[0] <= moment < answer[1]:
-            return answer[1]
+        for start, following in self.answers:  # one read of the tuple: another thread may replace it meanwhile
+            if start <= moment < following:
+                return following
         return None
 
     def keep(self, after: datetime, following: datetime) -> None:
-        self.answer = (after, following)
+        self.answers = ((after, following), *self.answers[:3])
 
 
 class _Walker:

@@ -11,15 +11,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db import connection, models, transaction
 from django.db.models import Count
 from django_celery_beat.models import PeriodicTask
 
-from runs import clock, ledger
+from runs import bulk, clock, ledger
 from runs.models import Run
-from runs.states import OPEN, Reason, State, Trigger
+from runs.states import OPEN, Reason, State
 from schedules import kinds
 from schedules.cron import CronError
 from schedules.models import Schedule
@@ -27,7 +26,14 @@ from schedules.policies import Decision, decide
 
 logger = logging.getLogger(__name__)
 
-BATCH = 500
+BATCH = 1000
+PLANNED_BY = (
+    "kind", "target_id", "mode", "expression", "time_zone", "every_seconds", "anchor_at", "once_at", "ends_at", "max_runs",
+    "missed", "start_deadline_seconds", "overlap", "time_limit_seconds", "retries", "paused_at", "paused_until",
+    "pause_reason", "skip_at", "broken_reason", "cursor_at", "next_due_at", "planned_count", "spec_version",
+    "periodic_task__name", "periodic_task__total_run_count",
+)  # fmt: skip
+"""What a decision needs of a schedule; loading the rest would cost more than deciding."""
 OCCURRENCES_PER_SCHEDULE = 1000
 """Due times decided for one schedule in one transaction; after a long outage the rest follows in the next."""
 
@@ -78,7 +84,7 @@ def settle(schedules: Sequence[Schedule], now: datetime) -> None:
     is decided under the rules that held when it fell due.
     """
     unfinished = _unfinished([schedule.pk for schedule in schedules])
-    rows: list[Run] = []
+    rows: list[ledger.Occurrence] = []
     outcomes: list[_Outcome] = []
     labels: dict[tuple[str, int], str | None] = {}
     for schedule in schedules:
@@ -95,6 +101,7 @@ def settle(schedules: Sequence[Schedule], now: datetime) -> None:
                 Decision(d.due_at, State.MISSED, Reason.BROKEN, outcome.broken_reason) if d.is_planned else d
                 for d in decisions
             ]
+            schedule.planned_count -= outcome.planned
             outcome.planned = 0
         rows += [_row(schedule, decision, now, label or "") for decision in decisions]
         outcomes.append(outcome)
@@ -136,9 +143,9 @@ def _target_label(schedule: Schedule, labels: dict[tuple[str, int], str | None])
     return labels[key]
 
 
-def _row(schedule: Schedule, decision: Decision, now: datetime, label: str) -> Run:
+def _row(schedule: Schedule, decision: Decision, now: datetime, label: str) -> ledger.Occurrence:
     deadline = schedule.start_deadline_seconds
-    return Run(
+    return ledger.Occurrence(
         schedule_id=schedule.pk,
         schedule_name=schedule.name[:200],
         kind=schedule.kind,
@@ -147,7 +154,6 @@ def _row(schedule: Schedule, decision: Decision, now: datetime, label: str) -> R
         time_zone=schedule.time_zone,
         spec_version=schedule.spec_version,
         due_at=decision.due_at,
-        trigger=Trigger.SCHEDULE,
         state=decision.state,
         reason=decision.reason or "",
         reason_text=decision.reason_text[:300],
@@ -186,39 +192,27 @@ def _unfinished(schedule_ids: Iterable[int]) -> dict[int, tuple[int, int]]:
 
 def locked(schedules: models.QuerySet[Schedule]) -> models.QuerySet[Schedule]:
     """The rows locked for this transaction; rows that another beat holds are left to it."""
-    schedules = schedules.select_related("periodic_task")
+    schedules = schedules.select_related("periodic_task").only(*PLANNED_BY)
     if connection.features.has_select_for_update_skip_locked:
         return schedules.select_for_update(skip_locked=True, of=("self",))
     return schedules  # SQLite: the IMMEDIATE transaction already holds the only write lock
 
 
 def _write_back(outcomes: Sequence[_Outcome], now: datetime) -> None:
-    """One prepared statement for the whole batch; Django's bulk_update would build a CASE per row."""
-    stamp = connection.ops.adapt_datetimefield_value
-    moved: list[tuple[Any, ...]] = []
-    counted: list[tuple[Any, ...]] = []
+    """One statement for the whole batch and each table."""
     for outcome in outcomes:
         schedule = outcome.schedule
-        moved.append(
-            (
-                stamp(outcome.cursor_at), stamp(outcome.next_due_at), outcome.planned, stamp(outcome.skip_at),
-                outcome.broken_reason, schedule.pk,
-            )
-        )  # fmt: skip
-        if outcome.planned:
-            counted.append((stamp(now), outcome.planned, schedule.periodic_task_id))
         schedule.cursor_at, schedule.next_due_at = outcome.cursor_at, outcome.next_due_at
         schedule.skip_at, schedule.broken_reason = outcome.skip_at, outcome.broken_reason
-    with connection.cursor() as cursor:
-        if moved:
-            cursor.executemany(
-                "UPDATE schedules_schedule SET cursor_at = %s, next_due_at = %s, planned_count = planned_count + %s,"
-                " skip_at = %s, broken_reason = %s WHERE id = %s",
-                moved,
-            )
-        if counted:
-            cursor.executemany(
-                "UPDATE django_celery_beat_periodictask SET last_run_at = %s,"
-                " total_run_count = total_run_count + %s WHERE id = %s",
-                counted,
-            )
+    moved = [outcome.schedule for outcome in outcomes]
+    columns = ("cursor_at", "next_due_at", "planned_count", "skip_at", "broken_reason")
+    bulk.update_by_id(
+        Schedule, [schedule.pk for schedule in moved], {name: [getattr(row, name) for row in moved] for name in columns}
+    )
+    # The stock counters are what stock tools show; ours are the ledger.
+    counted = [outcome for outcome in outcomes if outcome.planned]
+    tasks = [outcome.schedule.periodic_task for outcome in counted]
+    totals = [task.total_run_count + outcome.planned for task, outcome in zip(tasks, counted, strict=True)]
+    bulk.update_by_id(
+        PeriodicTask, [task.pk for task in tasks], {"last_run_at": [now] * len(tasks), "total_run_count": totals}
+    )

@@ -20,8 +20,8 @@ def plan(**changes: object) -> Run:
     return ledger.plan(ledger.NewRun(**{**values, **changes}))  # type: ignore[arg-type]
 
 
-def occurrence(due_at: datetime, schedule_id: int = 7) -> Run:
-    return Run(schedule_id=schedule_id, schedule_name="S", kind="test", due_at=due_at, next_publish_at=due_at)
+def occurrence(due_at: datetime, schedule_id: int = 7) -> ledger.Occurrence:
+    return ledger.Occurrence(schedule_id, "S", "test", due_at, next_publish_at=due_at)
 
 
 def let_lease_end(run: Run) -> None:

@@ -10,7 +10,6 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from runs import clock, ledger
-from runs.models import Run
 
 pytestmark = pytest.mark.django_db
 
@@ -25,8 +24,8 @@ def test_it_prints_one_json_object_a_line_with_the_fixed_fields() -> None:
     now = clock.now()
     ledger.plan_many(
         [
-            Run(schedule_id=1, schedule_name="A", kind="test", due_at=now - timedelta(hours=1)),
-            Run(schedule_id=2, schedule_name="B", kind="test", due_at=now),
+            ledger.Occurrence(1, "A", "test", now - timedelta(hours=1)),
+            ledger.Occurrence(2, "B", "test", now),
         ]
     )
     rows = [json.loads(line) for line in printed("--json")]
