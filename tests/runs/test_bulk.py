@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 def test_it_inserts_many_and_leaves_out_what_exists() -> None:
     now = clock.now()
-    columns = {
+    columns: dict[str, list[Any]] = {
         "schedule_id": [1, 1, 2], "due_at": [now, now, now], "schedule_name": ["a'b", "%s", "Ünï"], "kind": ["x"] * 3,
         "deadline_at": [None, None, now],
     }  # fmt: skip
