@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from cleanup import planner, targets
 from cleanup.models import CleanupRun
 from runs import clock
+from runs.locking import skip_locked
 
 BATCH = 500
 
@@ -35,7 +35,7 @@ def _delete_batch(cleanup_run: CleanupRun, target: targets.Target, cutoff: datet
     with transaction.atomic():
         # Holds are read inside the batch: one that was set a moment ago already counts.
         rows = planner.unheld(target, target.eligible(cutoff), clock.now()).order_by(target.date_field, "pk")
-        ids = list(_locked(rows).values_list("pk", flat=True)[:size])
+        ids = list(skip_locked(rows).values_list("pk", flat=True)[:size])
         if not ids:
             return 0
         model = rows.model
@@ -46,9 +46,3 @@ def _delete_batch(cleanup_run: CleanupRun, target: targets.Target, cutoff: datet
         stored.save(update_fields=["deleted"])
     cleanup_run.deleted = stored.deleted
     return count if total else 0
-
-
-def _locked(rows: Any) -> Any:
-    if connection.features.has_select_for_update_skip_locked:
-        return rows.select_for_update(skip_locked=True, of=("self",))
-    return rows

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
-from django.db.models import Count, F, QuerySet
+from django.db import transaction
+from django.db.models import Count, F
 
 from newsletters import audience
 from newsletters.models import Delivery, Issue, Lane
 from runs import clock
 from runs.ledger import LeaseLost
+from runs.locking import skip_locked
 from runs.models import Run
 from runs.states import State as RunState
 
@@ -126,18 +127,11 @@ def claim(hold: Hold, size: int) -> Batch:
 
 def _next_ids(hold: Hold, now: datetime, size: int) -> list[int]:
     waiting = Delivery.objects.filter(issue_id=hold.issue_id, state=State.PENDING)
-    ids = list(_locked(waiting).order_by("pk").values_list("pk", flat=True)[:size])
+    ids = list(skip_locked(waiting).order_by("pk").values_list("pk", flat=True)[:size])
     if not ids:
         again = Delivery.objects.filter(issue_id=hold.issue_id, state=State.DEFERRED, next_at__lte=now)
-        ids = list(_locked(again).order_by("pk").values_list("pk", flat=True)[:size])
+        ids = list(skip_locked(again).order_by("pk").values_list("pk", flat=True)[:size])
     return ids
-
-
-def _locked(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
-    # SQLite has one writer at a time and no row locks; our transaction holds the write lock already.
-    if connection.features.has_select_for_update_skip_locked:
-        return rows.select_for_update(skip_locked=True, of=("self",))
-    return rows
 
 
 def next_attempt_at(issue_id: int) -> datetime | None:

@@ -188,7 +188,7 @@ def _is_being_sent(issue: Issue) -> bool:
 
 
 def _start_rest(actor: Actor, issue: Issue) -> Run:
-    run = events.start("newsletter_rest", issue, requested_by=actor if isinstance(actor, models.Model) else None)
+    run = events.start("newsletter_rest", issue, requested_by=actor)
     Issue.objects.filter(pk=issue.pk).update(run_id=run.pk)
     return run
 

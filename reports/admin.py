@@ -16,10 +16,11 @@ from unfold.admin import ModelAdmin
 
 from reports import previews, running, services, views
 from reports.datasets import registry
-from reports.forms import ReportForm, time_zone_names
+from reports.forms import ReportForm
 from reports.models import Artefact, ReportDefinition, ReportRun
 from runs import words
 from runs.admin import ReadOnlyAdmin
+from schedules import zones
 
 
 @admin.register(ReportDefinition)
@@ -58,7 +59,7 @@ class ReportDefinitionAdmin(ModelAdmin):  # type: ignore[misc]
     def changeform_view(
         self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
-        context = {"time_zone_names": time_zone_names(), **(extra_context or {})}
+        context = {"time_zone_names": zones.offered(), **(extra_context or {})}
         return super().changeform_view(request, object_id, form_url, context)
 
     def save_model(self, request: HttpRequest, obj: ReportDefinition, form: ReportForm, change: bool) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 
 from reports.datasets import registry
 from reports.models import MAX_RETENTION_DAYS, Period, ReportDefinition
 from reports.periods import MAX_DAYS
+from schedules import zones
 
 MAX_NAME_LENGTH = 120
 MAX_ROW_CAP = 100_000_000
@@ -55,9 +55,9 @@ def validate(draft: ReportDraft, existing: ReportDefinition | None = None) -> No
     elif draft.period == Period.LAST_N_DAYS and (draft.last_n is None or not 1 <= draft.last_n <= MAX_DAYS):
         errors["last_n"] = f"Write how many days, from 1 to {MAX_DAYS:,}."
     try:
-        ZoneInfo(draft.time_zone)
-    except (KeyError, ValueError, OSError):
-        errors["time_zone"] = f"“{draft.time_zone}” is not a time zone. Write one such as Europe/Berlin or UTC."
+        zones.zone(draft.time_zone)
+    except zones.UnknownZone as error:
+        errors["time_zone"] = str(error)
     if draft.row_cap is not None and not 1 <= draft.row_cap <= MAX_ROW_CAP:
         errors["row_cap"] = f"Write a number from 1 to {MAX_ROW_CAP:,}, or leave it empty for no limit."
     if not 1 <= draft.retention_days <= MAX_RETENTION_DAYS:

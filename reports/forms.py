@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, cast
-from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib.auth import get_user_model
@@ -97,8 +96,3 @@ class ReportForm(forms.ModelForm):  # type: ignore[type-arg]
             retention_days=values.get("retention_days") or 90,
             notify=tuple(user.pk for user in values.get("notify") or ()),
         )
-
-
-def time_zone_names() -> list[str]:
-    """The zones offered while typing; any IANA name is accepted."""
-    return sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))

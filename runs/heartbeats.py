@@ -22,9 +22,3 @@ def beat(name: str, role: str, now: datetime, **details: Any) -> None:
         Heartbeat.objects.update_or_create(
             name=name, defaults={"role": role, "started_at": now, "seen_at": now, "details": details}
         )
-
-
-def forget(before: datetime) -> int:
-    """Removes processes silent since before ``before``; returns how many."""
-    deleted, _ = Heartbeat.objects.filter(seen_at__lt=before).delete()
-    return deleted

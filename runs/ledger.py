@@ -17,6 +17,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce
 
 from runs import bulk, clock
+from runs.audit import Actor
 from runs.models import Run, RunEvent, RunLink
 from runs.states import ALLOWED, OPEN, WAITING, Reason, State, Trigger
 
@@ -63,8 +64,8 @@ class NewRun:
     time_limit_seconds: int = 3600
     max_attempts: int = 1
     retry_delay_seconds: int = 60
-    requested_by_id: int | None = None
-    requested_by_name: str = ""
+    requested_by: Actor = None
+    """Who asked for it; None when nobody did."""
     idempotency_key: str | None = None
     retry_of_id: int | None = None
 
@@ -75,6 +76,9 @@ def plan(new: NewRun) -> Run:
     values: dict[str, Any] = {name: getattr(new, name) for name in new.__dataclass_fields__}
     values["due_at"] = new.due_at or now
     key = values.pop("idempotency_key")
+    person = values.pop("requested_by")
+    if person is not None:
+        values |= {"requested_by_id": person.pk, "requested_by_name": str(person)[:150]}
     values |= {"state": State.PLANNED, "next_publish_at": now}
     if key is None:
         return Run.objects.create(**values)
@@ -188,17 +192,20 @@ def renew(claimed: Claim) -> None:
         LeaseLost: another attempt owns the run.
         RunCancelled: somebody asked for it to stop.
     """
-    lease_until = clock.now() + timedelta(seconds=settings.LEASE_SECONDS)
-    if not _mine(claimed).update(lease_until=lease_until):
-        raise LeaseLost
-    if Run.objects.filter(pk=claimed.run.pk).exclude(cancel_requested_at=None).exists():
-        raise RunCancelled
+    _extend(claimed)
 
 
 def progress(claimed: Claim, done: int, total: int | None, unit: str) -> None:
     """Stores how far the job is and renews the lease; raises as :func:`renew` does."""
-    _mine(claimed).update(progress_done=done, progress_total=total, progress_unit=unit[:40])
-    renew(claimed)
+    _extend(claimed, progress_done=done, progress_total=total, progress_unit=unit[:40])
+
+
+def _extend(claimed: Claim, **values: Any) -> None:
+    lease_until = clock.now() + timedelta(seconds=settings.LEASE_SECONDS)
+    if not _mine(claimed).update(lease_until=lease_until, **values):
+        raise LeaseLost
+    if Run.objects.filter(pk=claimed.run.pk).exclude(cancel_requested_at=None).exists():
+        raise RunCancelled
 
 
 def log(run_id: int, message: str, *, level: str = RunEvent.Level.INFO, attempt: int = 0) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db.models import Max, QuerySet
 
 from runs.models import Run
-from runs.states import OPEN, Reason, State
+from runs.states import Reason, State
 
 
 def last_runs(schedule_ids: Sequence[int]) -> dict[int, Run]:
@@ -34,11 +34,6 @@ def skipped_since(schedule_id: int, since: datetime) -> list[Run]:
 def running() -> QuerySet[Run]:
     """Runs that a worker is performing now."""
     return Run.objects.filter(state=State.RUNNING).order_by("-started_at")
-
-
-def unfinished() -> QuerySet[Run]:
-    """Runs that wait or run."""
-    return Run.objects.filter(state__in=OPEN)
 
 
 def needing_attention(since: datetime) -> QuerySet[Run]:

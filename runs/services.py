@@ -48,8 +48,7 @@ def retry_run(actor: Actor, run_id: int, *, idempotency_key: str | None = None) 
                 exclusive=run.exclusive,
                 time_limit_seconds=run.time_limit_seconds,
                 max_attempts=run.max_attempts,
-                requested_by_id=actor.pk if actor is not None else None,
-                requested_by_name=str(actor)[:150] if actor is not None else "",
+                requested_by=actor,
                 idempotency_key=idempotency_key or f"retry-{run.pk}-{run.retries.count()}",
                 retry_of_id=run.pk,
             )

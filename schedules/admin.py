@@ -23,8 +23,8 @@ from unfold.admin import ModelAdmin
 
 from runs import words
 from runs.queries import last_runs
-from schedules import kinds, services, views
-from schedules.forms import ScheduleForm, rules_as_fields, time_zone_names
+from schedules import kinds, services, views, zones
+from schedules.forms import ScheduleForm, rules_as_fields
 from schedules.models import Schedule
 from schedules.status import status_of
 
@@ -165,7 +165,7 @@ class ScheduleAdmin(ModelAdmin):  # type: ignore[misc]
     def changeform_view(
         self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
-        context = {"time_zone_names": time_zone_names(), **(extra_context or {})}
+        context = {"time_zone_names": zones.offered(), **(extra_context or {})}
         if object_id is None:
             context["kind_rules"] = {kind.key: rules_as_fields(kind.key) for kind in kinds.schedulable()}
         try:
@@ -270,10 +270,6 @@ class ScheduleAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 def _target_labels(schedules: list[Schedule]) -> dict[tuple[str, int], str]:
-    """The names of what the page's schedules run: one query per kind, not per row."""
-    labels: dict[tuple[str, int], str] = {}
-    for kind in kinds.schedulable():
-        wanted = {schedule.target_id for schedule in schedules if schedule.kind == kind.key}
-        if wanted:
-            labels |= {(kind.key, t.pk): f"{kind.label}: {t}" for t in kind.targets().filter(pk__in=wanted)}
-    return labels
+    """The names of what the page's schedules run."""
+    found = kinds.find_targets((schedule.kind, schedule.target_id) for schedule in schedules)
+    return {key: f"{kinds.get(key[0]).label}: {target}" for key, target in found.items()}

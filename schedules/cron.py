@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from croniter import CroniterBadDateError, croniter
 
-from schedules import cron_words, wall_clock
+from schedules import cron_words, wall_clock, zones
 from schedules.cron_fields import CronError, Fields, read
 
 __all__ = ["CronError", "CronSpec", "parse"]
@@ -200,11 +200,9 @@ def parse(expression: str, timezone: str) -> CronSpec:
 def _parse(expression: str, timezone: str) -> CronSpec:
     fields = read(expression)
     try:
-        zone = ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError) as error:
-        raise CronError(
-            f"“{timezone}” is not a time zone. Write one such as Europe/Berlin or UTC.", "time zone"
-        ) from error
+        zone = zones.zone(timezone)
+    except zones.UnknownZone as error:
+        raise CronError(str(error), "time zone") from error
     if not occurs(fields):
         raise CronError(f"It would never run: {cron_words.why_never(fields)}. {EXAMPLE}.", "day of the month")
     return CronSpec(_normalised(fields), timezone, fields, zone, _Walker(fields), _Memory())

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django_celery_beat.models import PeriodicTask
 
 from runs import clock
-from schedules import cron, kinds
+from schedules import cron, kinds, zones
 from schedules.models import YEAR_SECONDS, Schedule
 from schedules.policies import MISSED_CHOICES, OVERLAP_CHOICES
 
@@ -67,10 +66,8 @@ class ScheduleDraft:
 
 def kind_defaults(kind: str) -> dict[str, Any]:
     """The rules that a new schedule of this kind starts with; none for a kind that is not installed."""
-    try:
-        return asdict(kinds.get(kind).defaults)
-    except kinds.UnknownKind:
-        return {}
+    known = kinds.find(kind)
+    return {} if known is None else asdict(known.defaults)
 
 
 def validate(draft: ScheduleDraft, existing: Schedule | None = None) -> None:
@@ -112,20 +109,18 @@ def _check_name(draft: ScheduleDraft, existing: Schedule | None, errors: dict[st
 
 
 def _check_target(draft: ScheduleDraft, errors: dict[str, str]) -> None:
-    try:
-        kind = kinds.get(draft.kind)
-    except kinds.UnknownKind:
+    kind = kinds.find(draft.kind)
+    if kind is None:
         errors["target_id"] = "Choose what to run."
-        return
-    if not kind.is_schedulable or kind.target(draft.target_id) is None:
+    elif not kind.is_schedulable or kind.target(draft.target_id) is None:
         errors["target_id"] = f"That {kind.label.lower()} no longer exists. Choose another one."
 
 
 def _check_zone(draft: ScheduleDraft, errors: dict[str, str]) -> None:
     try:
-        ZoneInfo(draft.time_zone)
-    except (KeyError, ValueError, OSError):
-        errors["time_zone"] = f"“{draft.time_zone}” is not a time zone. Write one such as Europe/Berlin or UTC."
+        zones.zone(draft.time_zone)
+    except zones.UnknownZone as error:
+        errors["time_zone"] = str(error)
 
 
 def _check_timing(draft: ScheduleDraft, existing: Schedule | None, errors: dict[str, str]) -> None:

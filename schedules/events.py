@@ -7,6 +7,7 @@ from typing import Any
 from django.db import models
 
 from runs import ledger
+from runs.audit import Actor
 from runs.models import Run
 from runs.states import Trigger
 from schedules import kinds
@@ -16,7 +17,7 @@ def start(
     kind_key: str,
     target: models.Model,
     *,
-    requested_by: models.Model | None = None,
+    requested_by: Actor = None,
     parameters: dict[str, Any] | None = None,
     idempotency_key: str | None = None,
     max_attempts: int = 5,
@@ -39,8 +40,7 @@ def start(
             time_limit_seconds=kind.defaults.time_limit_seconds,
             max_attempts=max_attempts,
             retry_delay_seconds=10,
-            requested_by_id=requested_by.pk if requested_by is not None else None,
-            requested_by_name=str(requested_by)[:150] if requested_by is not None else "",
+            requested_by=requested_by,
             idempotency_key=idempotency_key,
         )
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -146,13 +146,13 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
                 "overlap": "skip", "time_limit_minutes": 60, "retries": 0, "expression": "", "every_unit": "hours",
             }  # fmt: skip
         seconds = schedule.every_seconds
-        unit = next((u for u in reversed(UNIT_SECONDS) if seconds and seconds % UNIT_SECONDS[u] == 0), "minutes")
+        amount, unit = amount_and_unit(seconds) if seconds else (None, "minutes")
         return {
             "what": f"{schedule.kind}:{schedule.target_id}",
             "name": schedule.name,
             "mode": schedule.mode,
             "expression": schedule.expression,
-            "every_amount": seconds // UNIT_SECONDS[unit] if seconds else None,
+            "every_amount": amount,
             "every_unit": unit,
             "once_at": _wall_clock(schedule.once_at, schedule.time_zone),
             "ends_at": _wall_clock(schedule.ends_at, schedule.time_zone),
@@ -235,6 +235,12 @@ _FORM_FIELD = {
 }
 
 
+def amount_and_unit(seconds: int) -> tuple[int, str]:
+    """(90, "minutes"), (2, "weeks"): the largest unit that divides it evenly."""
+    unit = next((u for u in reversed(UNIT_SECONDS) if seconds % UNIT_SECONDS[u] == 0), "minutes")
+    return seconds // UNIT_SECONDS[unit], unit
+
+
 def rules_as_fields(kind: str) -> dict[str, Any]:
     """The rules that a kind of job starts with, as values of the form's fields."""
     rules = kind_defaults(kind)
@@ -265,11 +271,6 @@ class PauseForm(forms.Form):
 
     def clean_until(self) -> datetime | None:
         return _instant(self.cleaned_data["until"], self.time_zone)
-
-
-def time_zone_names() -> list[str]:
-    """The zones offered while typing; any IANA name is accepted."""
-    return sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/")))
 
 
 def _instant(wall: datetime | None, zone: str) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -79,6 +80,24 @@ def get(key: str) -> JobKind:
         raise UnknownKind(key) from None
 
 
+def find(key: str) -> JobKind | None:
+    """The kind with this key, or None where no installed app registered it."""
+    return _registry.get(key)
+
+
 def schedulable() -> Iterable[JobKind]:
     """The kinds that staff can put on a schedule, in the order they were registered."""
     return [kind for kind in _registry.values() if kind.is_schedulable]
+
+
+def find_targets(wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], models.Model]:
+    """The targets of many (kind, target number) pairs: one query per kind. Those that no longer exist are left out."""
+    numbers: dict[str, set[int]] = defaultdict(set)
+    for key, target_id in wanted:
+        numbers[key].add(target_id)
+    found: dict[tuple[str, int], models.Model] = {}
+    for key, target_ids in numbers.items():
+        kind = find(key)
+        if kind is not None and kind.is_schedulable:
+            found |= {(key, target.pk): target for target in kind.targets().filter(pk__in=target_ids)}
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -92,6 +92,11 @@ class Schedule(models.Model):
     def is_paused(self) -> bool:
         return self.paused_at is not None
 
+    @property
+    def job_kind(self) -> kinds.JobKind | None:
+        """The kind of job it runs; None when the app that knew it is not installed."""
+        return kinds.find(self.kind)
+
     @cached_property
     def timing(self) -> Timing:
         """When it is due. Raises :class:`schedules.cron.CronError` when the stored values cannot be read."""
@@ -136,10 +141,23 @@ class Schedule(models.Model):
 
     def target(self) -> models.Model | None:
         """What it runs; None when that was deleted or its kind is not installed."""
-        try:
-            return kinds.get(self.kind).target(self.target_id)
-        except kinds.UnknownKind:
-            return None
+        kind = self.job_kind
+        return None if kind is None else kind.target(self.target_id)
+
+    def run_values(self) -> dict[str, Any]:
+        """What every run of it takes over, whatever started the run."""
+        kind = self.job_kind
+        return {
+            "schedule_id": self.pk,
+            "schedule_name": self.name[:200],
+            "kind": self.kind,
+            "target_id": self.target_id,
+            "time_zone": self.time_zone,
+            "queue": "default" if kind is None else kind.queue,
+            "exclusive": self.overlap != "allow",
+            "time_limit_seconds": self.time_limit_seconds,
+            "max_attempts": self.retries + 1,
+        }
 
 
 def _seconds(value: int | None) -> timedelta | None:

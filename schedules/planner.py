@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection, models, transaction
+from django.db import models, transaction
 from django.db.models import Count
 from django_celery_beat.models import PeriodicTask
 
 from runs import bulk, clock, ledger
+from runs.locking import skip_locked
 from runs.models import Run
 from runs.states import OPEN, Reason, State
 from schedules import kinds
@@ -86,7 +87,7 @@ def settle(schedules: Sequence[Schedule], now: datetime) -> None:
     unfinished = _unfinished([schedule.pk for schedule in schedules])
     rows: list[ledger.Occurrence] = []
     outcomes: list[_Outcome] = []
-    labels: dict[tuple[str, int], str | None] = {}
+    targets = kinds.find_targets((schedule.kind, schedule.target_id) for schedule in schedules)
     for schedule in schedules:
         try:
             outcome, decisions = _decide(schedule, now, unfinished[schedule.pk])
@@ -94,8 +95,8 @@ def settle(schedules: Sequence[Schedule], now: datetime) -> None:
             if not isinstance(error, CronError):
                 logger.exception("schedule %s cannot be evaluated", schedule.pk)
             outcome, decisions = _broken(schedule, now, str(error) or type(error).__name__)
-        label = _target_label(schedule, labels)
-        if label is None and decisions:
+        target = targets.get((schedule.kind, schedule.target_id))
+        if target is None and decisions:
             outcome.broken_reason = "What it should run no longer exists."
             decisions = [
                 Decision(d.due_at, State.MISSED, Reason.BROKEN, outcome.broken_reason) if d.is_planned else d
@@ -103,7 +104,8 @@ def settle(schedules: Sequence[Schedule], now: datetime) -> None:
             ]
             schedule.planned_count -= outcome.planned
             outcome.planned = 0
-        rows += [_row(schedule, decision, now, label or "") for decision in decisions]
+        label = "" if target is None else str(target)[:200]
+        rows += [_row(schedule, decision, now, label) for decision in decisions]
         outcomes.append(outcome)
     ledger.plan_many(rows)
     _write_back(outcomes, now)
@@ -135,44 +137,21 @@ def _broken(schedule: Schedule, now: datetime, reason: str) -> tuple[_Outcome, l
     return outcome, [Decision(schedule.next_due_at, State.MISSED, Reason.BROKEN, outcome.broken_reason)]
 
 
-def _target_label(schedule: Schedule, labels: dict[tuple[str, int], str | None]) -> str | None:
-    key = (schedule.kind, schedule.target_id)
-    if key not in labels:
-        target = schedule.target()
-        labels[key] = None if target is None else str(target)[:200]
-    return labels[key]
-
-
 def _row(schedule: Schedule, decision: Decision, now: datetime, label: str) -> ledger.Occurrence:
     deadline = schedule.start_deadline_seconds
     return ledger.Occurrence(
-        schedule_id=schedule.pk,
-        schedule_name=schedule.name[:200],
-        kind=schedule.kind,
-        target_id=schedule.target_id,
+        **schedule.run_values(),
         target_label=label,
-        time_zone=schedule.time_zone,
         spec_version=schedule.spec_version,
         due_at=decision.due_at,
         state=decision.state,
         reason=decision.reason or "",
         reason_text=decision.reason_text[:300],
-        queue=_queue(schedule.kind),
-        exclusive=schedule.overlap != "allow",
         next_publish_at=now if decision.is_planned else None,
         finished_at=None if decision.is_planned else now,
         # A run that is being caught up late by policy still gets the whole deadline from now on.
         deadline_at=None if deadline is None else max(decision.due_at, now) + timedelta(seconds=deadline),
-        time_limit_seconds=schedule.time_limit_seconds,
-        max_attempts=schedule.retries + 1,
     )
-
-
-def _queue(kind: str) -> str:
-    try:
-        return kinds.get(kind).queue
-    except kinds.UnknownKind:
-        return "default"
 
 
 def _unfinished(schedule_ids: Iterable[int]) -> dict[int, tuple[int, int]]:
@@ -192,10 +171,7 @@ def _unfinished(schedule_ids: Iterable[int]) -> dict[int, tuple[int, int]]:
 
 def locked(schedules: models.QuerySet[Schedule]) -> models.QuerySet[Schedule]:
     """The rows locked for this transaction; rows that another beat holds are left to it."""
-    schedules = schedules.select_related("periodic_task").only(*PLANNED_BY)
-    if connection.features.has_select_for_update_skip_locked:
-        return schedules.select_for_update(skip_locked=True, of=("self",))
-    return schedules  # SQLite: the IMMEDIATE transaction already holds the only write lock
+    return skip_locked(schedules.select_related("periodic_task").only(*PLANNED_BY))
 
 
 def _write_back(outcomes: Sequence[_Outcome], now: datetime) -> None:

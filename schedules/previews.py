@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from schedules import cron, phrases
+from schedules import cron, phrases, zones
 from schedules.drafts import ScheduleDraft
-from schedules.forms import UNIT_SECONDS, ScheduleForm
+from schedules.forms import ScheduleForm, amount_and_unit
 from schedules.models import Schedule
 
 COUNT = 6
@@ -33,9 +33,9 @@ def preview(data: Mapping[str, str], now: datetime) -> Preview:
     words = (data.get("words") or "").strip()
     zone = (data.get("time_zone") or "UTC").strip()
     try:
-        ZoneInfo(zone)
-    except (KeyError, ValueError, OSError):
-        return Preview(error=f"“{zone}” is not a time zone. Write one such as Europe/Berlin or UTC.")
+        zones.zone(zone)
+    except zones.UnknownZone as error:
+        return Preview(error=str(error))
     if words and data.get("changed") == "words":
         return _read_words(words, zone, now)
     return _read_fields(data, zone, now)
@@ -51,7 +51,8 @@ def _read_words(words: str, zone: str, now: datetime) -> Preview:
         reading = {"mode": Schedule.Mode.CRON, "expression": phrase.expression}
         times = cron.parse(phrase.expression, zone).upcoming(now, COUNT)
     elif phrase.every is not None:
-        reading = {"mode": Schedule.Mode.INTERVAL, **_amount_and_unit(phrase.every)}
+        amount, unit = amount_and_unit(int(phrase.every.total_seconds()))
+        reading = {"mode": Schedule.Mode.INTERVAL, "every_amount": str(amount), "every_unit": unit}
         times = [now + phrase.every * n for n in range(1, COUNT + 1)]
     else:
         assert phrase.at is not None
@@ -59,12 +60,6 @@ def _read_words(words: str, zone: str, now: datetime) -> Preview:
         reading = {"mode": Schedule.Mode.ONCE, "once_at": f"{local:%Y-%m-%dT%H:%M}"}
         times = [phrase.at]
     return Preview(sentence=phrase.words, times=_local(times, zone), time_zone=zone, reading=reading)
-
-
-def _amount_and_unit(every: timedelta) -> dict[str, str]:
-    seconds = int(every.total_seconds())
-    unit = next((u for u in reversed(UNIT_SECONDS) if seconds % UNIT_SECONDS[u] == 0), "minutes")
-    return {"every_amount": str(seconds // UNIT_SECONDS[unit]), "every_unit": unit}
 
 
 def _read_fields(data: Mapping[str, str], zone: str, now: datetime) -> Preview:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 from datetime import datetime, timedelta
-from typing import Any
 
 from celery import Celery
 from django.db import close_old_connections, connection, transaction
 from kombu import Producer
 
 from runs import clock, ledger
+from runs.locking import skip_locked
 from runs.models import Run
-from runs.states import WAITING, State
+from runs.states import WAITING
+from schedules.tasks import TASK
 
 logger = logging.getLogger(__name__)
 
 BATCH = 1000
-TASK = "schedules.run_job"
 RESERVED_SECONDS = 10
 """While a batch is on its way to the broker no other beat sends it; a beat that dies leaves it for this long."""
 
@@ -49,9 +49,7 @@ def _reserve(now: datetime) -> list[Run]:
     if not due.exists():
         return []
     with transaction.atomic():
-        if connection.features.has_select_for_update_skip_locked:
-            due = due.select_for_update(skip_locked=True)
-        batch = list(due.only("pk", "queue", "time_limit_seconds").order_by("next_publish_at")[:BATCH])
+        batch = list(skip_locked(due).only("pk", "queue", "time_limit_seconds").order_by("next_publish_at")[:BATCH])
         Run.objects.filter(pk__in=[run.pk for run in batch]).update(
             next_publish_at=now + timedelta(seconds=RESERVED_SECONDS)
         )
@@ -126,10 +124,3 @@ class PublisherThread(threading.Thread):
         if not self._is_broker_away:
             self._is_broker_away = True
             logger.warning("cannot send runs to workers (%s); they wait in the ledger and are tried again", error)
-
-
-def outbox_depth() -> dict[str, Any]:
-    """How many runs wait for a worker and since when the oldest of them is due."""
-    waiting = Run.objects.filter(state__in=WAITING).order_by("due_at")
-    oldest = waiting.values_list("due_at", flat=True).first()
-    return {"waiting": waiting.count(), "oldest_due_at": oldest, "planned": waiting.filter(state=State.PLANNED).count()}

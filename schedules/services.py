@@ -53,8 +53,7 @@ def edit_schedule(
         ValidationError: a message per field, or that somebody else changed it meanwhile.
         PermissionDenied: the actor may not.
     """
-    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
-    audit.require(actor, "schedules.change_schedule", "change the schedule", schedule)
+    schedule = _permitted(actor, schedule_id, "schedules.change_schedule", "change the schedule")
     _require_kind(actor, draft.kind)
     validate(draft, schedule)
     with transaction.atomic():
@@ -84,8 +83,7 @@ def pause_schedule(actor: Actor, schedule_id: int, *, reason: str, until: dateti
 
     Runs that still wait for a worker are withdrawn; one that is running goes on.
     """
-    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
-    audit.require(actor, "schedules.pause_schedule", "pause the schedule", schedule)
+    schedule = _permitted(actor, schedule_id, "schedules.pause_schedule", "pause the schedule")
     reason = reason.strip()
     if not reason:
         raise ValidationError({"reason": "Say why it is paused, so that others understand."})
@@ -108,8 +106,7 @@ def pause_schedule(actor: Actor, schedule_id: int, *, reason: str, until: dateti
 
 def resume_schedule(actor: Actor, schedule_id: int) -> Schedule:
     """Lets it run again from its next due time on; nothing that fell into the pause is run."""
-    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
-    audit.require(actor, "schedules.pause_schedule", "resume the schedule", schedule)
+    schedule = _permitted(actor, schedule_id, "schedules.pause_schedule", "resume the schedule")
     with transaction.atomic():
         schedule = _settled(schedule_id)
         if not schedule.is_paused:
@@ -125,8 +122,7 @@ def resume_schedule(actor: Actor, schedule_id: int) -> Schedule:
 
 def skip_next(actor: Actor, schedule_id: int) -> datetime:
     """Leaves out the next due time only; returns it. :func:`unskip_next` takes it back."""
-    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
-    audit.require(actor, "schedules.pause_schedule", "skip the next run", schedule)
+    schedule = _permitted(actor, schedule_id, "schedules.pause_schedule", "skip the next run")
     with transaction.atomic():
         # "Next" is decided inside the write, so a run that starts this moment cannot be confused with it.
         schedule = _settled(schedule_id)
@@ -140,8 +136,7 @@ def skip_next(actor: Actor, schedule_id: int) -> datetime:
 
 def unskip_next(actor: Actor, schedule_id: int) -> Schedule:
     """Takes back :func:`skip_next`, as long as the skipped time has not come."""
-    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
-    audit.require(actor, "schedules.pause_schedule", "undo the skip", schedule)
+    schedule = _permitted(actor, schedule_id, "schedules.pause_schedule", "undo the skip")
     with transaction.atomic():
         schedule = _settled(schedule_id)
         schedule.skip_at = None
@@ -155,28 +150,18 @@ def run_now(actor: Actor, schedule_id: int, *, idempotency_key: str | None = Non
 
     The same ``idempotency_key`` (one per rendered form) gives the same run, so a double click runs once.
     """
-    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
-    audit.require(actor, "schedules.run_schedule", "run the schedule now", schedule)
-    kind = _require_kind(actor, schedule.kind)
+    schedule = _permitted(actor, schedule_id, "schedules.run_schedule", "run the schedule now")
+    _require_kind(actor, schedule.kind)
     target = schedule.target()
     if target is None:
         raise ValidationError("What it should run no longer exists. Edit the schedule and choose another.")
     with transaction.atomic():
         run = ledger.plan(
             ledger.NewRun(
-                kind=schedule.kind,
-                target_id=schedule.target_id,
+                **schedule.run_values(),
                 target_label=str(target)[:200],
                 trigger=Trigger.MANUAL,
-                schedule_id=schedule.pk,
-                schedule_name=schedule.name[:200],
-                time_zone=schedule.time_zone,
-                queue=kind.queue,
-                exclusive=schedule.overlap != "allow",
-                time_limit_seconds=schedule.time_limit_seconds,
-                max_attempts=schedule.retries + 1,
-                requested_by_id=actor.pk if actor is not None else None,
-                requested_by_name=str(actor)[:150] if actor is not None else "",
+                requested_by=actor,
                 idempotency_key=idempotency_key,
             )
         )
@@ -186,8 +171,7 @@ def run_now(actor: Actor, schedule_id: int, *, idempotency_key: str | None = Non
 
 def delete_schedule(actor: Actor, schedule_id: int) -> None:
     """Removes the schedule; its runs stay in the ledger. Runs that still wait for a worker are withdrawn."""
-    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
-    audit.require(actor, "schedules.delete_schedule", "delete the schedule", schedule)
+    schedule = _permitted(actor, schedule_id, "schedules.delete_schedule", "delete the schedule")
     with transaction.atomic():
         schedule = _settled(schedule_id)
         audit.record(actor, "deleted the schedule", schedule, before=_facts(schedule))
@@ -196,6 +180,13 @@ def delete_schedule(actor: Actor, schedule_id: int) -> None:
         rows = storage.timing_rows(task)
         task.delete()
         storage.delete_unused(rows)
+
+
+def _permitted(actor: Actor, schedule_id: int, permission: str, action: str) -> Schedule:
+    """The schedule, if the actor may do this with it. Raises PermissionDenied, which is recorded."""
+    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
+    audit.require(actor, permission, action, schedule)
+    return schedule
 
 
 def _settled(schedule_id: int) -> Schedule:
@@ -214,14 +205,12 @@ def _enable(schedule: Schedule, enabled: bool) -> None:
     PeriodicTasks.update_changed()
 
 
-def _require_kind(actor: Actor, kind_key: str) -> kinds.JobKind:
-    try:
-        kind = kinds.get(kind_key)
-    except kinds.UnknownKind:
-        raise ValidationError({"target_id": "Choose what to run."}) from None
+def _require_kind(actor: Actor, kind_key: str) -> None:
+    kind = kinds.find(kind_key)
+    if kind is None:
+        raise ValidationError({"target_id": "Choose what to run."})
     if kind.admin_permission:
         audit.require(actor, kind.admin_permission, f"schedule or start a {kind.label.lower()}")
-    return kind
 
 
 def _facts(schedule: Schedule) -> dict[str, Any]:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from schedules import cron
 from schedules.drafts import ScheduleDraft
 from schedules.models import Schedule
+from schedules.tasks import TASK
 
-TASK = "schedules.run_job"
 _KINDS_OF_ROW = ("crontab", "interval", "clocked")
 
 
 def write_periodic_task(draft: ScheduleDraft, task: PeriodicTask | None, *, enabled: bool) -> PeriodicTask:
     """Creates or updates the PeriodicTask and its own timing row, which no other task shares."""
     task = task or PeriodicTask(task=TASK, args="[]", kwargs="{}")
-    old_rows = [getattr(task, field) for field in _KINDS_OF_ROW if getattr(task, f"{field}_id") is not None]
+    old_rows = timing_rows(task)
     task.crontab = task.interval = task.clocked = None
     if draft.mode == Schedule.Mode.CRON:
         task.crontab = _crontab(draft)
     elif draft.mode == Schedule.Mode.INTERVAL:
         task.interval = IntervalSchedule.objects.create(every=draft.every_seconds, period=IntervalSchedule.SECONDS)
     else:
-        task.clocked = _clocked(draft.once_at)
+        task.clocked = ClockedSchedule.objects.create(clocked_time=draft.once_at)
     task.name = draft.name
     task.task = TASK
     task.one_off = draft.mode == Schedule.Mode.ONCE
@@ -50,7 +48,3 @@ def _crontab(draft: ScheduleDraft) -> CrontabSchedule:
     """The nearest row that celery's own crontab can say; only our evaluator decides when it is due."""
     values, _is_exact = cron.parse(draft.expression, draft.time_zone).celery_fields()
     return CrontabSchedule.objects.create(timezone=draft.time_zone, **values)
-
-
-def _clocked(at: datetime | None) -> ClockedSchedule:
-    return ClockedSchedule.objects.create(clocked_time=at)

@@ -7,8 +7,11 @@ from celery import shared_task
 from runs.tasks import JobFailed, LedgerTask, RunContext
 from schedules import kinds
 
+TASK = "schedules.run_job"
+"""The one task name: in messages, and in the PeriodicTask rows that stock tools show."""
 
-@shared_task(base=LedgerTask, name="schedules.run_job")
+
+@shared_task(base=LedgerTask, name=TASK)
 def run_job(run: RunContext) -> str:
     """Looks up the run's kind and performs it; returns the result in one line of words."""
     try:

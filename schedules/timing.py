@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -85,10 +85,3 @@ def words_for_duration(duration: timedelta) -> str:
             count = seconds // size
             return unit if count == 1 else f"{count} {unit}s"
     return "second" if seconds == 1 else f"{seconds} seconds"
-
-
-def utc(moment: datetime) -> datetime:
-    """The same instant in UTC; naive values are refused because they name no instant."""
-    if moment.tzinfo is None:
-        raise ValueError("a time without a zone names no instant")
-    return moment.astimezone(UTC)

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from runs import clock, queries
 from runs.models import AuditEntry
-from schedules import kinds, previews, services
+from schedules import previews, services
 from schedules.cron import CronError
 from schedules.drafts import ScheduleDraft
 from schedules.forms import PauseForm
@@ -38,7 +38,7 @@ def detail(request: HttpRequest, schedule_id: int) -> HttpResponse:
     context = {
         "schedule": schedule,
         "status": status_of(schedule),
-        "kind": _kind_label(schedule.kind),
+        "kind": schedule.kind if schedule.job_kind is None else schedule.job_kind.label,
         "target": schedule.target(),
         "impact": _impact(schedule),
         "upcoming": upcoming,
@@ -137,18 +137,8 @@ def _visible(request: HttpRequest, schedule_id: int, permission: str = "schedule
 
 
 def _impact(schedule: Schedule) -> str:
-    target = schedule.target()
-    try:
-        return kinds.get(schedule.kind).describe_impact(target) if target is not None else ""
-    except kinds.UnknownKind:
-        return ""
-
-
-def _kind_label(key: str) -> str:
-    try:
-        return kinds.get(key).label
-    except kinds.UnknownKind:
-        return key
+    kind, target = schedule.job_kind, schedule.target()
+    return "" if kind is None or target is None else kind.describe_impact(target)
 
 
 def _back(schedule: Schedule) -> HttpResponse:

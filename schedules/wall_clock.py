@@ -29,30 +29,26 @@ def next_change(after: datetime, until: datetime, zone: ZoneInfo) -> datetime | 
     low = after
     while low < until:
         high = min(low + LONGEST_STEP, until)
-        if _offset(high, zone) != _offset(low, zone):
+        if offset_at(high, zone) != offset_at(low, zone):
             return _bisect(low, high, zone)
         low = high
     return None
 
 
 def _bisect(low: datetime, high: datetime, zone: ZoneInfo) -> datetime:
-    before = _offset(low, zone)
+    before = offset_at(low, zone)
     low = low.replace(microsecond=0)
     while high - low > SECOND:
         middle = low + timedelta(seconds=int((high - low).total_seconds()) // 2)
-        if _offset(middle, zone) == before:
+        if offset_at(middle, zone) == before:
             low = middle
         else:
             high = middle
     return high.replace(microsecond=0)
 
 
-def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
+def offset_at(moment: datetime, zone: ZoneInfo) -> timedelta:
+    """How far the zone's clocks are ahead of UTC at an instant."""
     offset = moment.astimezone(zone).utcoffset()
     assert offset is not None  # every zone of the tz database has one
     return offset
-
-
-def offset_at(moment: datetime, zone: ZoneInfo) -> timedelta:
-    """How far the zone's clocks are ahead of UTC at an instant."""
-    return _offset(moment, zone)

@@ -118,7 +118,7 @@ def test_it_tells_who_asked_and_who_is_to_be_told_once(
 ) -> None:
     asked, told, gone = staff("asked"), staff("told"), staff("gone")
     User.objects.filter(pk=gone.pk).update(is_active=False)
-    run = claim(define(notify=(asked.pk, told.pk, gone.pk)), requested_by_id=asked.pk)
+    run = claim(define(notify=(asked.pk, told.pk, gone.pk)), requested_by=asked)
     running.perform(run)
     running.perform(claim(run=run))
     assert sorted(Notice.objects.values_list("user__username", flat=True)) == ["asked", "told"]
