@@ -14,6 +14,8 @@ from unfold.admin import ModelAdmin
 from cleanup import services, targets, views
 from cleanup.forms import HoldForm, PolicyForm
 from cleanup.models import CleanupPolicy, Hold
+from runs import words
+from runs.pages import chip
 
 
 @admin.register(CleanupPolicy)
@@ -32,7 +34,7 @@ class CleanupPolicyAdmin(ModelAdmin):  # type: ignore[misc]
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         own: list[URLPattern] = [
-            path(f"<int:policy_id>/{name}/", wrap(getattr(views, name)), name=f"cleanup_cleanuppolicy_{name}")
+            path(f"<int:object_id>/{name}/", wrap(getattr(views, name)), name=f"cleanup_cleanuppolicy_{name}")
             for name in ("detail", "preview", "enable", "disable")
         ]
         return [*own, *super().get_urls()]
@@ -61,16 +63,15 @@ class CleanupPolicyAdmin(ModelAdmin):  # type: ignore[misc]
     @admin.display(description="Status")
     def status(self, obj: CleanupPolicy) -> SafeString:
         tone, word = ("good", "Enabled") if obj.is_enabled else ("quiet", "Not enabled")
-        return format_html('<span class="al-chip al-chip-{}">{}</span>', tone, word)
+        return chip(tone, word)
 
     @admin.display(description="Cleans")
     def what(self, obj: CleanupPolicy) -> str:
-        known = {target.key: target.label for target in targets.all_targets()}
-        return ", ".join(known.get(key, key) for key in obj.targets)
+        return ", ".join(targets.label(key) for key in obj.targets)
 
     @admin.display(description="Older than")
     def age(self, obj: CleanupPolicy) -> str:
-        return f"{obj.days} day{'' if obj.days == 1 else 's'}"
+        return words.counted(obj.days, "day")
 
 
 @admin.register(Hold)

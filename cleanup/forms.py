@@ -10,6 +10,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminS
 
 from cleanup import services, targets
 from cleanup.models import CleanupPolicy, Hold
+from runs import form_errors
 
 
 class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -34,9 +35,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             services.check_rule(cleaned.get("targets") or [], cleaned.get("days"), cleaned.get("max_rows"))
         except ValidationError as error:
-            for name, messages in error.message_dict.items():
-                if name not in self.errors:
-                    self.add_error(name, messages)
+            form_errors.show(self, error)
         return cleaned
 
 

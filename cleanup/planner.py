@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Max, Min, Q, QuerySet
+from django.db.models import Count, Max, Min, Q, QuerySet
 
 from cleanup import targets
 from cleanup.models import CleanupPolicy, Hold
@@ -56,14 +56,13 @@ def find(policy: CleanupPolicy, now: datetime) -> list[Finding]:
             continue
         eligible = target.eligible(cutoff)
         rows = unheld(target, eligible, now)
-        facts = rows.aggregate(oldest=Min(target.date_field), newest=Max(target.date_field))
-        count = rows.count()
+        facts = rows.aggregate(count=Count("pk"), oldest=Min(target.date_field), newest=Max(target.date_field))
         findings.append(
             Finding(
                 target=key,
                 label=target.label,
-                count=count,
-                held=eligible.count() - count,
+                count=facts["count"],
+                held=eligible.count() - facts["count"],
                 oldest=_day(facts["oldest"]),
                 newest=_day(facts["newest"]),
                 samples=tuple(target.describe(row) for row in rows.order_by(target.date_field, "pk")[:SAMPLES]),

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 
 from cleanup import executor, planner, services, targets
 from cleanup.models import CleanupPolicy, CleanupRun
-from runs import clock
+from runs import clock, words
 from runs.tasks import JobFailed, RunContext
 
 
@@ -52,7 +52,7 @@ def result(cleanup_run: CleanupRun) -> str:
     """What was deleted, in one line."""
     if not cleanup_run.total:
         return "Nothing was old enough to delete."
-    words = f"{cleanup_run.total:,} row{'' if cleanup_run.total == 1 else 's'} deleted: {planner.in_words(cleanup_run.deleted)}."
+    line = f"{words.counted(cleanup_run.total, 'row')} deleted: {planner.in_words(cleanup_run.deleted)}."
     if cleanup_run.state == CleanupRun.State.PARTIAL:
-        return f"{words} It stopped at its limit of {cleanup_run.rule['max_rows']:,}; the rest follows in the next run."
-    return words
+        return f"{line} It stopped at its limit of {cleanup_run.rule['max_rows']:,}; the rest follows in the next run."
+    return line

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from cleanup import planner, targets
 from cleanup.models import MAX_DAYS, CleanupPolicy, CleanupPreview, Hold
-from runs import audit, clock
+from runs import audit, clock, words
 from runs.audit import Actor
 
 PREVIEW_LASTS = timedelta(hours=24)
@@ -30,7 +30,7 @@ def check_rule(keys: Sequence[str], days: int | None, max_rows: int | None) -> N
         strictest = next(known[key] for key in keys if known[key].floor_days == floor)
         if days is None or days < floor:
             errors["days"] = (
-                f"{strictest.label} are kept for at least {floor} day{'' if floor == 1 else 's'}. Write {floor} or more."
+                f"{strictest.label} are kept for at least {words.counted(floor, 'day')}. Write {floor} or more."
             )
         elif days > MAX_DAYS:
             errors["days"] = f"Write at most {MAX_DAYS} days."

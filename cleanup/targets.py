@@ -10,6 +10,8 @@ from typing import Any
 from django.apps import apps
 from django.db.models import Q, QuerySet
 
+from runs import words
+
 
 @dataclass(frozen=True)
 class Target:
@@ -39,7 +41,7 @@ class Target:
 
     def counted(self, count: int) -> str:
         """ "1 expired session", "1,234 expired sessions"."""
-        return f"{count:,} {self.noun[0] if count == 1 else self.noun[1]}"
+        return words.counted(count, *self.noun)
 
 
 _registry: dict[str, Target] = {}
@@ -53,6 +55,11 @@ def register(target: Target) -> None:
 def get(key: str) -> Target:
     """The target with this key. Raises KeyError."""
     return _registry[key]
+
+
+def label(key: str) -> str:
+    """What staff read for this key, also when its target is no longer registered."""
+    return _registry[key].label if key in _registry else key
 
 
 def all_targets() -> list[Target]:

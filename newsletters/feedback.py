@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from newsletters.message import one_line
 from newsletters.models import FeedbackMessage
-from runs import clock, notices
+from runs import clock, notices, words
 from runs.tasks import JobFailed, RunContext
 from schedules import events
 
@@ -59,4 +59,4 @@ def perform_feedback_mail(run: RunContext) -> str:
     FeedbackMessage.objects.filter(pk=kept.pk).update(mailed_at=clock.now())
     for user in readers:
         notices.tell(user.pk, f"New feedback from {writer}.", url=url)
-    return f"Mailed to {len(addresses)} member{'s' if len(addresses) != 1 else ''} of staff."
+    return f"Mailed to {words.counted(len(addresses), 'member')} of staff."

@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 from PIL import ImageCms, ImageOps, UnidentifiedImageError
 
 from newsletters.models import Image, ImageSize
-from runs import audit, notices
+from runs import audit, notices, words
 from runs.audit import Actor
 from runs.models import RunEvent
 from runs.tasks import JobFailed, RunContext
@@ -103,8 +103,9 @@ def perform_sizes(run: RunContext) -> str:
         _publish(image, picture.size, made)
     except OSError as error:
         raise JobFailed(f"The sizes could not be written to the disk ({error.strerror or error}).") from error
-    notices.tell(image.owner_id, f"“{image}” is ready in {len(made)} size{'s' if len(made) != 1 else ''}.", url=url)
-    return f"{len(made)} size{'s' if len(made) != 1 else ''} made of {picture.width} × {picture.height} pixels."
+    sizes = words.counted(len(made), "size")
+    notices.tell(image.owner_id, f"“{image}” is ready in {sizes}.", url=url)
+    return f"{sizes} made of {picture.width} × {picture.height} pixels."
 
 
 def open_picture(file: io.BytesIO) -> Pillow.Image:

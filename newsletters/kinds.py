@@ -8,6 +8,7 @@ from django.db import models
 
 from newsletters import audience, feedback, images, preparing, sending, subscriptions
 from newsletters.models import Newsletter
+from runs import words
 from schedules import kinds
 from schedules.kinds import JobKind, PolicyDefaults
 
@@ -19,8 +20,7 @@ def describe_impact(target: models.Model) -> str:
     if not counted.recipients:
         return preparing.nobody(newsletter, counted)
     names = [str(name) for name in newsletter.lists.order_by("name").values_list("name", flat=True)]
-    people = "1 subscriber" if counted.recipients == 1 else f"{counted.recipients:,} subscribers"
-    return f"Sends to {people} of {' and '.join(names)}"
+    return f"Sends to {words.counted(counted.recipients, 'subscriber')} of {' and '.join(names)}"
 
 
 def register() -> None:

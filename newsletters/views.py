@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.core.exceptions import PermissionDenied
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from newsletters import previews, services
 from newsletters.models import Delivery, ImageSize, Issue
 from runs.models import Run
+from runs.pages import page, verb
 
 TONES = {
     Issue.State.SENT: "good",
@@ -36,7 +33,7 @@ def issue(request: HttpRequest, issue_id: int) -> HttpResponse:
     context: dict[str, Any] = {"issue": found, "title": str(found), **_live(found)}
     if request.GET.get("part") == "live":
         return render(request, "newsletters/admin/_issue_live.html", context)
-    return TemplateResponse(request, "newsletters/admin/issue.html", {**admin.site.each_context(request), **context})
+    return page(request, "newsletters/admin/issue.html", context)
 
 
 def _live(found: Issue) -> dict[str, Any]:
@@ -59,19 +56,8 @@ def _live(found: Issue) -> dict[str, Any]:
     }
 
 
-def _verb(act: Callable[[HttpRequest, int], str]) -> Callable[..., HttpResponse]:
-    """A button of the issue page: POST only; the service checks the permission; a refusal is shown in words."""
-
-    @require_POST
-    def view(request: HttpRequest, issue_id: int) -> HttpResponse:
-        get_object_or_404(Issue, pk=issue_id)
-        try:
-            messages.success(request, act(request, issue_id))
-        except ValidationError as error:
-            messages.error(request, error.messages[0])
-        return HttpResponseRedirect(reverse("admin:newsletters_issue_change", args=[issue_id]))
-
-    return view
+_verb = verb(Issue, "admin:newsletters_issue_change")
+"""A button of the issue page."""
 
 
 @_verb

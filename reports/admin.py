@@ -20,6 +20,7 @@ from reports.forms import ReportForm
 from reports.models import Artefact, ReportDefinition, ReportRun
 from runs import words
 from runs.admin import ReadOnlyAdmin
+from runs.pages import chip
 from schedules import zones
 
 
@@ -88,7 +89,7 @@ class ReportDefinitionAdmin(ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Keeps files for", ordering="retention_days")
     def keeps(self, obj: ReportDefinition) -> str:
-        return "1 day" if obj.retention_days == 1 else f"{obj.retention_days} days"
+        return words.counted(obj.retention_days, "day")
 
     @admin.display(description="Preview")
     def preview(self, obj: ReportDefinition) -> SafeString:
@@ -125,7 +126,7 @@ class ArtefactAdmin(ReadOnlyAdmin):
             tone, word = "warn", "Incomplete"
         else:
             tone, word = "good", "Complete"
-        return format_html('<span class="al-chip al-chip-{}">{}</span>', tone, word)
+        return chip(tone, word)
 
     @admin.display(description="Report", ordering="report_run__name")
     def report(self, obj: Artefact) -> SafeString:

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from reports.datasets import registry
 from reports.models import MAX_RETENTION_DAYS, Period, ReportDefinition
 from reports.periods import MAX_DAYS
+from runs import names
 from schedules import zones
 
 MAX_NAME_LENGTH = 120
@@ -67,14 +68,7 @@ def validate(draft: ReportDraft, existing: ReportDefinition | None = None) -> No
 
 
 def _check_name(draft: ReportDraft, existing: ReportDefinition | None, errors: dict[str, str]) -> None:
-    if not draft.name.strip():
-        errors["name"] = "Give the report a name, such as “Deliveries, last week”."
-        return
-    if len(draft.name) > MAX_NAME_LENGTH:
-        errors["name"] = f"The name is longer than {MAX_NAME_LENGTH} characters."
-        return
-    same = ReportDefinition.objects.filter(name=draft.name)
-    if existing is not None:
-        same = same.exclude(pk=existing.pk)
-    if same.exists():
-        errors["name"] = f"Another report is already called “{draft.name}”. Choose a different name."
+    others = ReportDefinition.objects.all() if existing is None else ReportDefinition.objects.exclude(pk=existing.pk)
+    found = names.problem(draft.name, "report", "Deliveries, last week", max_length=MAX_NAME_LENGTH, others=others)
+    if found:
+        errors["name"] = found

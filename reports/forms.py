@@ -19,6 +19,7 @@ from unfold.widgets import (
 from reports.datasets import registry
 from reports.drafts import MAX_NAME_LENGTH, ReportDraft, validate
 from reports.models import Period, ReportDefinition
+from runs import form_errors
 
 
 class ReportForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -77,9 +78,7 @@ class ReportForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             validate(self.draft(), self.instance if self.instance.pk else None)
         except ValidationError as error:
-            for field, messages in error.message_dict.items():
-                if field not in self.errors:
-                    self.add_error(field if field in self.fields else None, messages)
+            form_errors.show(self, error)
         return cleaned
 
     def draft(self) -> ReportDraft:

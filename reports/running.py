@@ -17,7 +17,7 @@ from reports.datasets import registry
 from reports.models import Artefact, ReportDefinition, ReportRun
 from reports.periods import Window
 from reports.writers.csv_file import write_csv
-from runs import clock, notices
+from runs import clock, notices, words
 from runs.ledger import LeaseLost, RunCancelled
 from runs.models import RunEvent
 from runs.tasks import JobFailed, RunContext
@@ -65,8 +65,8 @@ def _open(run: RunContext, definition: ReportDefinition) -> ReportRun:
     try:
         window = definition.window_at(run.due_at)
     except (KeyError, ValueError) as error:
-        words = f"The days of the report cannot be worked out ({error}). Edit the report and choose them again."
-        raise JobFailed(words, may_retry=False) from error
+        why = f"The days of the report cannot be worked out ({error}). Edit the report and choose them again."
+        raise JobFailed(why, may_retry=False) from error
     report_run, _ = ReportRun.objects.get_or_create(
         run_id=run.id,
         defaults={
@@ -87,8 +87,8 @@ def _make(run: RunContext, definition: ReportDefinition, report_run: ReportRun) 
     try:
         data_set = registry.get(definition.data_set)
     except registry.UnknownDataSet:
-        words = "What this report lists is no longer available. Edit the report and choose something else."
-        raise JobFailed(words, may_retry=False) from None
+        why = "What this report lists is no longer available. Edit the report and choose something else."
+        raise JobFailed(why, may_retry=False) from None
     window = _frozen_window(report_run)
     expected = data_set.count(window)
     cap = definition.row_cap
@@ -152,8 +152,8 @@ def _tell(run: RunContext, definition: ReportDefinition, report_run: ReportRun, 
         notices.tell(user_id, text, url=reverse("admin:runs_run_change", args=[run.id]), level=level)
 
 
-def _close_failed(report_run: ReportRun, words: str) -> None:
-    ReportRun.objects.filter(pk=report_run.pk).update(state=ReportRun.State.FAILED, error=words[:500])
+def _close_failed(report_run: ReportRun, why: str) -> None:
+    ReportRun.objects.filter(pk=report_run.pk).update(state=ReportRun.State.FAILED, error=why[:500])
 
 
 def _frozen_window(report_run: ReportRun) -> Window:
@@ -176,15 +176,11 @@ def _file_name(definition: ReportDefinition, window: Window, is_capped: bool) ->
 
 
 def _link_label(artefact: Artefact) -> str:
-    return f"Download CSV ({_rows(artefact.row_count)})"
+    return f"Download CSV ({words.counted(artefact.row_count, 'row')})"
 
 
 def _result(report_run: ReportRun, artefact: Artefact) -> str:
     if report_run.state == ReportRun.State.INCOMPLETE:
-        rows = _rows(artefact.row_count)
+        rows = words.counted(artefact.row_count, "row")
         return f"INCOMPLETE: only the first {rows} of {report_run.period}, because the report stops at {rows}."
-    return f"{_rows(artefact.row_count)} for {report_run.period}."
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
+    return f"{words.counted(artefact.row_count, 'row')} for {report_run.period}."

@@ -8,15 +8,14 @@ from collections.abc import Iterator
 from typing import BinaryIO
 from uuid import UUID
 
-from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.template.response import TemplateResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, parse_etags
 from django.views.decorators.http import require_http_methods
 
 from reports import ranges, services, storage
 from reports.models import Artefact
+from runs.pages import page
 
 CHUNK_BYTES = 64 * 1024
 
@@ -117,13 +116,12 @@ class _Slice:
 
 def _gone(request: HttpRequest, artefact: Artefact, *, is_missing: bool = False) -> HttpResponse:
     context = {
-        **admin.site.each_context(request),
         "artefact": artefact,
         "report_run": artefact.report_run,
         "is_missing": is_missing,
         "title": "This file is no longer here",
     }
-    response = TemplateResponse(request, "reports/gone.html", context, status=410)
+    response = page(request, "reports/gone.html", context, status=410)
     response["Cache-Control"] = "private, no-store"
     return response
 

@@ -15,12 +15,13 @@ from unfold.paginator import InfinitePaginator
 
 from runs import views, words
 from runs.models import AuditEntry, Run
+from runs.pages import chip
 from runs.states import FINAL, OPEN
 from runs.templatetags.desk import in_zone, outcome, took
 
 
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
-    """Facts that nobody edits; lists stay fast at millions of rows because nothing is counted."""
+class LongListAdmin(ModelAdmin):  # type: ignore[misc]
+    """A list that stays fast at millions of rows, because nothing is counted."""
 
     actions = None
     paginator = InfinitePaginator
@@ -28,6 +29,10 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
     list_disable_select_all = True
     list_per_page = 50
     list_fullwidth = True
+
+
+class ReadOnlyAdmin(LongListAdmin):
+    """Facts that nobody edits."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -87,15 +92,15 @@ class RunAdmin(ReadOnlyAdmin):
         own: list[URLPattern] = [
             path("<int:run_id>/change/", wrap(views.detail), name="runs_run_change"),
             path("<int:run_id>/log/", wrap(views.log), name="runs_run_log"),
-            path("<int:run_id>/cancel/", wrap(views.cancel), name="runs_run_cancel"),
+            path("<int:object_id>/cancel/", wrap(views.cancel), name="runs_run_cancel"),
             path("<int:run_id>/retry/", wrap(views.retry), name="runs_run_retry"),
-            path("<int:run_id>/acknowledge/", wrap(views.acknowledge), name="runs_run_acknowledge"),
+            path("<int:object_id>/acknowledge/", wrap(views.acknowledge), name="runs_run_acknowledge"),
         ]
         return [*own, *super().get_urls()]
 
     @admin.display(description="State")
     def state_chip(self, obj: Run) -> SafeString:
-        return format_html('<span class="al-chip al-chip-{}">{}</span>', words.tone(obj.state), words.state(obj))
+        return chip(words.tone(obj.state), words.state(obj))
 
     @admin.display(description="What")
     def name(self, obj: Run) -> SafeString:

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from runs import services, words
 from runs.models import Run, RunEvent
+from runs.pages import page, verb
 
+DETAIL = "admin:runs_run_change"
 LOG_LINES_SHOWN = 200
 
 
@@ -29,7 +30,7 @@ def detail(request: HttpRequest, run_id: int) -> HttpResponse:
     context = {"run": run, "title": str(run), **_live(run)}
     if request.GET.get("part") == "live":
         return render(request, "runs/_live.html", context)
-    return _page(request, "runs/detail.html", context)
+    return page(request, "runs/detail.html", context)
 
 
 @require_GET
@@ -45,17 +46,11 @@ def log(request: HttpRequest, run_id: int) -> HttpResponse:
     return response
 
 
-@require_POST
-def cancel(request: HttpRequest, run_id: int) -> HttpResponse:
+@verb(Run, DETAIL)
+def cancel(request: HttpRequest, run_id: int) -> str:
     """Cancels it."""
-    get_object_or_404(Run, pk=run_id)
-    try:
-        services.cancel_run(request.user, run_id)
-    except ValidationError as error:
-        messages.error(request, error.messages[0])
-    else:
-        messages.success(request, "It will stop at the next safe point.")
-    return _to_run(run_id)
+    services.cancel_run(request.user, run_id)
+    return "It will stop at the next safe point."
 
 
 @require_POST
@@ -71,13 +66,11 @@ def retry(request: HttpRequest, run_id: int) -> HttpResponse:
     return _to_run(again.pk)
 
 
-@require_POST
-def acknowledge(request: HttpRequest, run_id: int) -> HttpResponse:
+@verb(Run, DETAIL)
+def acknowledge(request: HttpRequest, run_id: int) -> str:
     """Takes it off the list of things that need attention."""
-    get_object_or_404(Run, pk=run_id)
     services.acknowledge_run(request.user, run_id)
-    messages.success(request, "Noted. It no longer asks for attention.")
-    return _to_run(run_id)
+    return "Noted. It no longer asks for attention."
 
 
 def _live(run: Run) -> dict[str, Any]:
@@ -113,8 +106,4 @@ def _timeline(run: Run) -> list[Step]:
 
 
 def _to_run(run_id: int) -> HttpResponse:
-    return HttpResponseRedirect(reverse("admin:runs_run_change", args=[run_id]))
-
-
-def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    return TemplateResponse(request, template, {**admin.site.each_context(request), **context})
+    return HttpResponseRedirect(reverse(DETAIL, args=[run_id]))

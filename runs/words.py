@@ -53,6 +53,11 @@ def local(moment: datetime, zone: str, *, seconds: bool = False) -> str:
     return f"{moment:%a} {moment.day} {moment:%b %Y}, {clock_time} {moment.tzname()}"
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """ "1 row", "1,234 rows"; give the plural where it is not the noun with an s."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def duration(span: timedelta) -> str:
     """ "3 seconds", "5 minutes", "2 hours", "4 days"."""
     seconds = int(span.total_seconds())

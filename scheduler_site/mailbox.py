@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.views.decorators.http import require_safe
+
+from runs.pages import page
 
 PER_PAGE = 50
 PERMISSION = "newsletters.view_issue"
@@ -39,19 +39,19 @@ def index(request: HttpRequest) -> HttpResponse:
     """Newest first; only the mails of the page are opened, so ten thousand cost the same as fifty."""
     _require(request)
     files = _files()
-    page = max(1, int(request.GET["page"]) if request.GET.get("page", "").isdigit() else 1)
-    first = (page - 1) * PER_PAGE
+    number = max(1, int(request.GET["page"]) if request.GET.get("page", "").isdigit() else 1)
+    first = (number - 1) * PER_PAGE
     lines = [_line(path) for path in files[first : first + PER_PAGE]]
     context = {
         "lines": lines,
         "count": len(files),
-        "page": page,
+        "page": number,
         "has_next": first + PER_PAGE < len(files),
         "is_local": is_local(),
         "server": f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}",
         "title": "Local mailbox",
     }
-    return _page(request, "scheduler_site/mailbox.html", context)
+    return page(request, "scheduler_site/mailbox.html", context)
 
 
 @require_safe
@@ -66,7 +66,7 @@ def detail(request: HttpRequest, key: str) -> HttpResponse:
         "html": _part(message, "html"),
         "title": str(message["subject"] or "(no subject)"),
     }
-    return _page(request, "scheduler_site/mail.html", context)
+    return page(request, "scheduler_site/mail.html", context)
 
 
 @require_safe
@@ -143,7 +143,3 @@ def _part(message: EmailMessage, kind: str) -> str:
         return str(part.get_content()) if part is not None else ""
     except (LookupError, UnicodeError, KeyError):
         return "This part cannot be read. Download the source to see it."
-
-
-def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    return TemplateResponse(request, template, {**admin.site.each_context(request), **context})

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django_celery_beat.models import PeriodicTask
 
-from runs import clock
+from runs import clock, names
 from schedules import cron, kinds, zones
 from schedules.models import YEAR_SECONDS, Schedule
 from schedules.policies import MISSED_CHOICES, OVERLAP_CHOICES
@@ -95,17 +95,12 @@ def validate(draft: ScheduleDraft, existing: Schedule | None = None) -> None:
 
 
 def _check_name(draft: ScheduleDraft, existing: Schedule | None, errors: dict[str, str]) -> None:
-    if not draft.name.strip():
-        errors["name"] = "Give the schedule a name, such as “Weekly letter, Mondays”."
-        return
-    if len(draft.name) > MAX_NAME_LENGTH:
-        errors["name"] = f"The name is longer than {MAX_NAME_LENGTH} characters."
-        return
-    same = PeriodicTask.objects.filter(name=draft.name)
-    if existing is not None:
-        same = same.exclude(pk=existing.periodic_task_id)
-    if same.exists():
-        errors["name"] = f"Another schedule is already called “{draft.name}”. Choose a different name."
+    others = (
+        PeriodicTask.objects.all() if existing is None else PeriodicTask.objects.exclude(pk=existing.periodic_task_id)
+    )
+    found = names.problem(draft.name, "schedule", "Weekly letter, Mondays", max_length=MAX_NAME_LENGTH, others=others)
+    if found:
+        errors["name"] = found
 
 
 def _check_target(draft: ScheduleDraft, errors: dict[str, str]) -> None:

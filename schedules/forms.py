@@ -16,6 +16,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from runs import form_errors
 from runs.audit import Actor
 from schedules import kinds
 from schedules.drafts import MAX_NAME_LENGTH, ScheduleDraft, kind_defaults, validate
@@ -173,10 +174,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             validate(draft, self.instance if self.instance.pk else None)
         except ValidationError as error:
-            for field, messages in error.message_dict.items():
-                name = _FORM_FIELD.get(field, field)
-                if name not in self.errors:
-                    self.add_error(name if name in self.fields else None, messages)
+            form_errors.show(self, error, _FORM_FIELD)
         return cleaned
 
     def _check_version(self) -> None:

@@ -83,17 +83,22 @@ _TIMED_BY: dict[str, str] = {
 
 
 def preview_draft(draft: ScheduleDraft, now: datetime) -> Preview:
-    """The same for values that are already parsed."""
-    schedule = Schedule(anchor_at=now, cursor_at=now, **draft.schedule_values())
+    """The same for values that are already parsed, of a schedule that would begin now."""
+    return preview_schedule(Schedule(anchor_at=now, cursor_at=now, **draft.schedule_values()), now)
+
+
+def preview_schedule(schedule: Schedule, now: datetime) -> Preview:
+    """What an existing schedule goes on to do, up to its end and no more often than it may still run."""
+    zone, ends_at = schedule.time_zone, schedule.ends_at
     try:
         timing = schedule.timing
-        times = [t for t in timing.upcoming(now, COUNT) if draft.ends_at is None or t <= draft.ends_at]
+        times = [moment for moment in timing.upcoming(now, COUNT) if ends_at is None or moment <= ends_at]
     except cron.CronError as error:
-        return Preview(error=str(error), time_zone=draft.time_zone)
+        return Preview(error=str(error), time_zone=zone)
     if not times:
-        return Preview(error="It would never run: its time has passed.", time_zone=draft.time_zone)
-    limit = draft.max_runs or COUNT
-    return Preview(sentence=timing.describe(), times=_local(times, draft.time_zone)[:limit], time_zone=draft.time_zone)
+        return Preview(error="It would never run: its time has passed.", time_zone=zone)
+    left = COUNT if schedule.max_runs is None else schedule.max_runs - schedule.planned_count
+    return Preview(sentence=timing.describe(), times=_local(times, zone)[:left], time_zone=zone)
 
 
 def _local(times: list[datetime], zone: str) -> list[datetime]:

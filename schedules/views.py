@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from runs import clock, queries
 from runs.models import AuditEntry
+from runs.pages import page
 from schedules import previews, services
-from schedules.cron import CronError
-from schedules.drafts import ScheduleDraft
 from schedules.forms import PauseForm
 from schedules.models import Schedule
 from schedules.status import status_of
@@ -27,26 +24,18 @@ from schedules.status import status_of
 def detail(request: HttpRequest, schedule_id: int) -> HttpResponse:
     """Everything about one schedule on one page."""
     schedule = _visible(request, schedule_id)
-    now = clock.now()
-    try:
-        upcoming = previews.preview_draft(ScheduleDraft.of(schedule), now) if schedule.next_due_at else None
-    except CronError:
-        upcoming = None
-    if upcoming is not None and schedule.mode == Schedule.Mode.INTERVAL:
-        times = schedule.timing.upcoming(now, previews.COUNT)
-        upcoming = previews.Preview(sentence=upcoming.sentence, times=times, time_zone=schedule.time_zone)
     context = {
         "schedule": schedule,
         "status": status_of(schedule),
         "kind": schedule.kind if schedule.job_kind is None else schedule.job_kind.label,
         "target": schedule.target(),
         "impact": _impact(schedule),
-        "upcoming": upcoming,
+        "upcoming": previews.preview_schedule(schedule, clock.now()) if schedule.next_due_at else None,
         "runs": queries.runs_of_schedule(schedule.pk)[:20],
         "changes": AuditEntry.objects.filter(object_type="schedules.schedule", object_id=str(schedule.pk))[:20],
         "title": schedule.name,
     }
-    return _page(request, "schedules/detail.html", context)
+    return page(request, "schedules/detail.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -64,7 +53,7 @@ def pause(request: HttpRequest, schedule_id: int) -> HttpResponse:
         else:
             messages.success(request, f"“{schedule}” is paused. A run that has already started goes on.")
             return _back(schedule)
-    return _page(request, "schedules/pause.html", {"schedule": schedule, "form": form, "title": f"Pause “{schedule}”"})
+    return page(request, "schedules/pause.html", {"schedule": schedule, "form": form, "title": f"Pause “{schedule}”"})
 
 
 @require_http_methods(["GET", "POST"])
@@ -77,7 +66,7 @@ def resume(request: HttpRequest, schedule_id: int) -> HttpResponse:
         return _back(schedule)
     missed = queries.skipped_since(schedule.pk, schedule.paused_at) if schedule.paused_at else []
     context = {"schedule": schedule, "missed": missed, "title": f"Resume “{schedule}”"}
-    return _page(request, "schedules/resume.html", context)
+    return page(request, "schedules/resume.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -101,7 +90,7 @@ def run_now(request: HttpRequest, schedule_id: int) -> HttpResponse:
         "form_key": uuid.uuid4().hex,
         "title": f"Run “{schedule}” now",
     }
-    return _page(request, "schedules/run_now.html", context)
+    return page(request, "schedules/run_now.html", context)
 
 
 @require_POST
@@ -143,7 +132,3 @@ def _impact(schedule: Schedule) -> str:
 
 def _back(schedule: Schedule) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:schedules_schedule_detail", args=[schedule.pk]))
-
-
-def _page(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    return TemplateResponse(request, template, {**admin.site.each_context(request), **context})

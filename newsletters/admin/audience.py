@@ -11,13 +11,13 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
-from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from newsletters import services
 from newsletters.forms import SubscriberForm, SuppressionForm
 from newsletters.models import Delivery, List, Subscriber, Subscription, Suppression
 from runs import words
+from runs.admin import LongListAdmin
 
 TONES = {Subscription.State.CONFIRMED: "good", Subscription.State.PENDING: "warn"}
 
@@ -65,7 +65,7 @@ def _counted(state: Subscription.State) -> Subquery:
 
 
 @admin.register(Subscriber)
-class SubscriberAdmin(ModelAdmin):  # type: ignore[misc]
+class SubscriberAdmin(LongListAdmin):
     """The readers; searched by the beginning of the address, which an index answers at any size."""
 
     form = SubscriberForm
@@ -74,12 +74,6 @@ class SubscriberAdmin(ModelAdmin):  # type: ignore[misc]
     search_help_text = "Search by the beginning of the address"
     fields = ("email", "name", "language", "attributes", "lists", "history")
     readonly_fields = ("history",)
-    actions = None
-    paginator = InfinitePaginator
-    show_full_result_count = False
-    list_disable_select_all = True
-    list_per_page = 50
-    list_fullwidth = True
     change_form_show_cancel_button = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscriber]:
@@ -130,7 +124,7 @@ class SubscriberAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(Suppression)
-class SuppressionAdmin(ModelAdmin):  # type: ignore[misc]
+class SuppressionAdmin(LongListAdmin):
     """Addresses that get no newsletter at all."""
 
     form = SuppressionForm
@@ -138,11 +132,6 @@ class SuppressionAdmin(ModelAdmin):  # type: ignore[misc]
     list_filter = ("reason",)
     search_fields = ("^email_norm",)
     search_help_text = "Search by the beginning of the address"
-    actions = None
-    paginator = InfinitePaginator
-    show_full_result_count = False
-    list_per_page = 50
-    list_fullwidth = True
 
     def has_change_permission(self, request: HttpRequest, obj: Suppression | None = None) -> bool:
         return False

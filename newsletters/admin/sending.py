@@ -18,6 +18,7 @@ from newsletters.forms import NewsletterForm
 from newsletters.models import Delivery, Issue, Newsletter
 from runs import words
 from runs.admin import ReadOnlyAdmin
+from runs.pages import chip
 
 
 @admin.register(Newsletter)
@@ -119,7 +120,7 @@ class IssueAdmin(ReadOnlyAdmin):
         }
         own = [path("<int:issue_id>/change/", wrap(views.issue), name="newsletters_issue_change")]
         own += [
-            path(f"<int:issue_id>/{verb}/", wrap(view), name=f"newsletters_issue_{verb.replace('-', '_')}")
+            path(f"<int:object_id>/{verb}/", wrap(view), name=f"newsletters_issue_{verb.replace('-', '_')}")
             for verb, view in verbs.items()
         ]
         urls: list[URLPattern] = own + super().get_urls()
@@ -128,7 +129,7 @@ class IssueAdmin(ReadOnlyAdmin):
     @admin.display(description="State", ordering="state")
     def state_chip(self, obj: Issue) -> SafeString:
         tone = views.TONES.get(Issue.State(obj.state), "quiet")
-        return format_html('<span class="al-chip al-chip-{}">{}</span>', tone, obj.get_state_display())
+        return chip(tone, obj.get_state_display())
 
     @admin.display(description="Newsletter", ordering="newsletter__name")
     def name(self, obj: Issue) -> SafeString:
@@ -180,7 +181,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def state_chip(self, obj: Delivery) -> SafeString:
         tones = {Delivery.State.SENT: "good", Delivery.State.FAILED: "bad", Delivery.State.UNCERTAIN: "warn"}
         tone = tones.get(Delivery.State(obj.state), "quiet")
-        return format_html('<span class="al-chip al-chip-{}">{}</span>', tone, obj.get_state_display())
+        return chip(tone, obj.get_state_display())
 
     @admin.display(description="What the mail server said")
     def answer(self, obj: Delivery) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import PeriodicTask
 
 from runs.models import Run
@@ -162,3 +164,19 @@ def test_a_clock_that_jumped_back_runs_nothing_again(create: MakeSchedule, fake_
         planner.plan_due()
     due = list(Run.objects.order_by("due_at").values_list("due_at", flat=True))
     assert due == sorted(set(due)) and len(due) == 4
+
+
+def test_schedules_with_different_targets_are_planned_in_as_many_selects_as_one(
+    create: MakeSchedule, fake_clock: SetClock
+) -> None:
+    def plan_next_week(number: int) -> int:
+        for n in range(number):
+            create(name=f"{number}-{n}", target_id=Group.objects.create(name=f"Target {number}-{n}").pk)
+        clock.value += timedelta(days=7)
+        with CaptureQueriesContext(connection) as queries:
+            planner.plan_due()
+        return sum(query["sql"].startswith("SELECT") for query in queries)
+
+    clock = fake_clock("2026-11-23T09:00:01")
+    assert plan_next_week(1) == plan_next_week(8)
+    assert Run.objects.filter(state=State.PLANNED).count() >= 8

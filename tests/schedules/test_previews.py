@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from schedules import previews
+from schedules.models import Schedule
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
@@ -45,3 +46,20 @@ def test_words_become_field_values() -> None:
 
 def test_nothing_typed_is_no_error() -> None:
     assert previews.preview({"mode": "cron", "expression": ""}, NOW) == previews.Preview()
+
+
+def test_an_existing_interval_is_shown_from_its_own_anchor_and_up_to_its_end() -> None:
+    anchor = NOW - timedelta(minutes=10)
+    schedule = Schedule(mode=Schedule.Mode.INTERVAL, every_seconds=3600, anchor_at=anchor, time_zone="Europe/Berlin")
+    schedule.ends_at = anchor + timedelta(hours=3)
+
+    shown = previews.preview_schedule(schedule, NOW)
+
+    assert shown.times == [anchor + timedelta(hours=n) for n in (1, 2, 3)]
+    assert str(shown.times[0].tzinfo) == "Europe/Berlin"
+
+
+def test_an_existing_schedule_is_shown_no_more_often_than_it_may_still_run() -> None:
+    schedule = Schedule(mode=Schedule.Mode.CRON, expression="0 9 * * *", max_runs=5, planned_count=3)
+
+    assert len(previews.preview_schedule(schedule, NOW).times) == 2
