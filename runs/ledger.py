@@ -104,10 +104,13 @@ class Occurrence:
     queue: str = "default"
     exclusive: bool = True
     next_publish_at: datetime | None = None
+    not_before_at: datetime | None = None
     finished_at: datetime | None = None
     deadline_at: datetime | None = None
     time_limit_seconds: int = 3600
     max_attempts: int = 1
+    folded_count: int = 0
+    """How many further due times this row sums up."""
 
 
 _OCCURRENCE_COLUMNS = tuple(field.name for field in fields(Occurrence))
@@ -152,6 +155,7 @@ def claim(run_id: int, worker: str) -> Claim | None:
     claimable = Run.objects.filter(pk=run_id).filter(
         Q(state__in=WAITING, cancel_requested_at=None) | Q(state=State.RUNNING, lease_until__lt=now)
     )
+    claimable = claimable.filter(Q(not_before_at=None) | Q(not_before_at__lte=now))
     free = claimable.filter(Q(exclusive=False) | Q(schedule_id=None) | ~Exists(busy))
     try:
         with transaction.atomic():
@@ -161,6 +165,7 @@ def claim(run_id: int, worker: str) -> Claim | None:
                 lease_until=now + timedelta(seconds=settings.LEASE_SECONDS),
                 worker=worker,
                 next_publish_at=None,
+                not_before_at=None,
                 started_at=now,
                 reason="",
                 reason_text="",
@@ -232,7 +237,8 @@ def fail(
         delay = claimed.run.retry_delay_seconds * 2 ** (claimed.attempt - 1)
         again = clock.now() + timedelta(seconds=delay)
         _end(
-            claimed, State.PLANNED, finished_at=None, next_publish_at=again, publish_count=0, reason=reason,
+            claimed, State.PLANNED, finished_at=None, next_publish_at=again, not_before_at=again, publish_count=0,
+            reason=reason,
             reason_text=f"attempt {claimed.attempt} failed; the next one starts in {delay} s"[:300],
             error=error, traceback=traceback,
         )  # fmt: skip

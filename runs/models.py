@@ -47,6 +47,9 @@ class Run(models.Model):
     attempt = models.PositiveIntegerField(default=0)
     max_attempts = models.PositiveIntegerField(default=1)
     retry_delay_seconds = models.PositiveIntegerField(default=60)
+    not_before_at = models.DateTimeField(
+        null=True, blank=True, help_text="No worker may start it earlier: spread by jitter, or waiting after an error."
+    )
     lease_until = models.DateTimeField(null=True, blank=True)
     worker = models.CharField(max_length=120, blank=True)
     duplicates_dropped = models.PositiveIntegerField(default=0)
@@ -133,7 +136,7 @@ class Heartbeat(models.Model):
     """The last sign of life of one process (a beat or a worker)."""
 
     name = models.CharField(max_length=120, unique=True)
-    role = models.CharField(max_length=12, choices=[("beat", "Beat"), ("worker", "Worker")])
+    role = models.CharField(max_length=12, choices=[("beat", "Beat"), ("worker", "Worker"), ("watchdog", "Watchdog")])
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
     details = models.JSONField(default=dict, blank=True)
@@ -143,6 +146,66 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class QueueCanary(models.Model):
+    """The last message sent through one queue only to see whether any worker takes it."""
+
+    queue = models.CharField(max_length=40, unique=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    worker = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["queue"]
+        verbose_name_plural = "queue canaries"
+
+    def __str__(self) -> str:
+        return self.queue
+
+
+class Alert(models.Model):
+    """One problem that people should know of: a single row from its first sign to its end, however often it shows."""
+
+    class Level(models.TextChoices):
+        WARNING = "warning", "Warning"
+        ERROR = "error", "Error"
+
+    key = models.CharField(max_length=120)
+    title = models.CharField("what", max_length=200)
+    detail = models.CharField(max_length=500, blank=True)
+    level = models.CharField(max_length=8, choices=Level.choices, default=Level.ERROR)
+    schedule_id = models.BigIntegerField(null=True, blank=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    url = models.CharField(max_length=300, blank=True)
+    seen_count = models.PositiveIntegerField("times seen", default=1)
+    first_seen_at = models.DateTimeField("since")
+    last_seen_at = models.DateTimeField("last seen")
+    told_at = models.DateTimeField("last told", null=True, blank=True)
+    told_count = models.PositiveIntegerField("times told", default=0)
+    resolved_at = models.DateTimeField("over since", null=True, blank=True)
+    recovery_told_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["key"], condition=Q(resolved_at=None), name="alert_open_once"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["told_at"], condition=Q(resolved_at=None), name="alert_open"),
+            models.Index(
+                fields=["id"], condition=Q(resolved_at__isnull=False, recovery_told_at=None), name="alert_recovered"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def is_open(self) -> bool:
+        return self.resolved_at is None
 
 
 class AuditEntry(models.Model):

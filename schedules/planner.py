@@ -16,7 +16,7 @@ from django.db import models, transaction
 from django.db.models import Count
 from django_celery_beat.models import PeriodicTask
 
-from runs import bulk, clock, ledger
+from runs import bulk, clock, failpoints, ledger
 from runs.locking import skip_locked
 from runs.models import Run
 from runs.states import OPEN, Reason, State
@@ -59,7 +59,9 @@ def plan_due() -> int:
     with transaction.atomic():
         now = clock.now()
         batch = list(locked(due).order_by("next_due_at")[:BATCH])
+        failpoints.passing("before_insert")
         settle(batch, now)
+    failpoints.passing("after_commit")
     return len(batch)
 
 
@@ -108,7 +110,9 @@ def settle(schedules: Sequence[Schedule], now: datetime) -> None:
         rows += [_row(schedule, decision, now, label) for decision in decisions]
         outcomes.append(outcome)
     ledger.plan_many(rows)
+    failpoints.passing("after_insert")
     _write_back(outcomes, now)
+    failpoints.passing("before_commit")
 
 
 def _decide(schedule: Schedule, now: datetime, unfinished: tuple[int, int]) -> tuple[_Outcome, list[Decision]]:

@@ -10,7 +10,7 @@ from celery import Celery
 from django.db import close_old_connections, connection, transaction
 from kombu import Producer
 
-from runs import clock, ledger
+from runs import clock, failpoints, ledger
 from runs.locking import skip_locked
 from runs.models import Run
 from runs.states import WAITING
@@ -33,12 +33,14 @@ def publish_due(app: Celery, producer: Producer) -> int:
     batch = _reserve(now)
     if not batch:
         return 0
+    failpoints.passing("before_publish")
     try:
         send(app, producer, batch)
     except Exception:
         # Delivery is unknown: some messages may have arrived, and a second copy is dropped at claim.
         _release([run.pk for run in batch])
         raise
+    failpoints.passing("after_publish")
     ledger.mark_published([run.pk for run in batch], now)
     return len(batch)
 
