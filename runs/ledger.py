@@ -16,14 +16,15 @@ from django.db import IntegrityError, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce
 
-from runs import bulk, clock
+from runs import bulk, clock, outcomes
 from runs.audit import Actor
 from runs.models import Run, RunEvent, RunLink
-from runs.states import ALLOWED, OPEN, WAITING, Reason, State, Trigger
+from runs.states import ALLOWED, FINAL, OPEN, WAITING, Reason, State, Trigger
 
 LOST_WORKER_ATTEMPTS = 3
 BLOCKED_RETRY_SECONDS = 2
 PUBLISH_BACKOFF_CAP_SECONDS = 600
+EXPIRE_BATCH = 500
 
 
 class LeaseLost(Exception):
@@ -109,6 +110,7 @@ class Occurrence:
     deadline_at: datetime | None = None
     time_limit_seconds: int = 3600
     max_attempts: int = 1
+    retry_delay_seconds: int = 60
     folded_count: int = 0
     """How many further due times this row sums up."""
 
@@ -165,7 +167,6 @@ def claim(run_id: int, worker: str) -> Claim | None:
                 lease_until=now + timedelta(seconds=settings.LEASE_SECONDS),
                 worker=worker,
                 next_publish_at=None,
-                not_before_at=None,
                 started_at=now,
                 reason="",
                 reason_text="",
@@ -285,13 +286,20 @@ def expire_unstarted(now: datetime, run_ids: Iterable[int] | None = None) -> int
     late = Run.objects.filter(state__in=WAITING, deadline_at__lt=now, attempt=0)
     if run_ids is not None:
         late = late.filter(pk__in=list(run_ids))
-    return late.update(
-        state=State.MISSED,
-        reason=Reason.DEADLINE,
-        reason_text=Reason.DEADLINE.label,
-        finished_at=now,
-        next_publish_at=None,
-    )
+    found = list(late.values_list("pk", flat=True)[:EXPIRE_BATCH])
+    if not found:  # nearly always: no write lock then
+        return 0
+    with transaction.atomic():
+        expired = [
+            pk
+            for pk in found
+            if late.filter(pk=pk).update(
+                state=State.MISSED, reason=Reason.DEADLINE, reason_text=Reason.DEADLINE.label, finished_at=now,
+                next_publish_at=None,
+            )
+        ]  # fmt: skip
+        outcomes.tell(expired)
+    return len(expired)
 
 
 def rescue(now: datetime) -> list[int]:
@@ -317,9 +325,12 @@ def rescue(now: datetime) -> list[int]:
                 "state": State.FAILED, "reason": Reason.WORKER_LOST, "reason_text": Reason.WORKER_LOST.label,
                 "error": f"The worker stopped in the middle {run.attempt} times.", "finished_at": now,
             }  # fmt: skip
-        if silent.update(lease_until=None, **values):
-            log(run.pk, "The worker went silent.", level=RunEvent.Level.WARNING, attempt=run.attempt)
-            touched.append(run.pk)
+        with transaction.atomic():
+            if silent.update(lease_until=None, **values):
+                log(run.pk, "The worker went silent.", level=RunEvent.Level.WARNING, attempt=run.attempt)
+                touched.append(run.pk)
+                if values["state"] in FINAL:
+                    outcomes.tell([run.pk])
     return touched
 
 
@@ -331,5 +342,8 @@ def _end(claimed: Claim, state: State, **values: Any) -> None:
     if state not in ALLOWED[State.RUNNING]:
         raise ValueError(f"a running run cannot become {state}")
     values.setdefault("finished_at", clock.now())
-    if not _mine(claimed).update(state=state, lease_until=None, **values):
-        raise LeaseLost
+    with transaction.atomic():
+        if not _mine(claimed).update(state=state, lease_until=None, **values):
+            raise LeaseLost
+        if state in FINAL:
+            outcomes.tell([claimed.run.pk])

@@ -11,14 +11,16 @@ from django_celery_beat.models import PeriodicTask
 
 from runs import clock, names
 from schedules import cron, kinds, zones
-from schedules.models import YEAR_SECONDS, Schedule
-from schedules.policies import MISSED_CHOICES, OVERLAP_CHOICES
+from schedules.models import YEAR_SECONDS, HolidayCalendar, Schedule
+from schedules.policies import CALENDAR_CHOICES, MISSED_CHOICES, OVERLAP_CHOICES
+from schedules.working_days import CalendarError
 
 MAX_NAME_LENGTH = 200
 _CHOICES: dict[str, list[str]] = {
     "mode": list(Schedule.Mode.values),
     "missed": [value for value, _ in MISSED_CHOICES],
     "overlap": [value for value, _ in OVERLAP_CHOICES],
+    "calendar_rule": [value for value, _ in CALENDAR_CHOICES],
 }
 
 
@@ -41,6 +43,13 @@ class ScheduleDraft:
     overlap: str = "skip"
     time_limit_seconds: int = 3600
     retries: int = 0
+    missed_cap: int = 10
+    retry_delay_seconds: int = 60
+    jitter_seconds: int = 0
+    calendar_id: int | None = None
+    calendar_rule: str = "skip"
+    notify_after: int = 1
+    pause_after: int | None = None
 
     @classmethod
     def for_kind(cls, kind: str, **values: Any) -> ScheduleDraft:
@@ -55,7 +64,10 @@ class ScheduleDraft:
     @property
     def timing_values(self) -> tuple[Any, ...]:
         """The values that decide when it is due; a change of any is a new version of the schedule."""
-        return (self.mode, self.expression, self.time_zone, self.every_seconds, self.once_at)
+        return (
+            self.mode, self.expression, self.time_zone, self.every_seconds, self.once_at, self.calendar_id,
+            self.calendar_rule,
+        )  # fmt: skip
 
     def schedule_values(self) -> dict[str, Any]:
         """The values stored on Schedule itself (its name is on the PeriodicTask)."""
@@ -84,14 +96,44 @@ def validate(draft: ScheduleDraft, existing: Schedule | None = None) -> None:
         errors["max_runs"] = "Write at least 1, or leave it empty for no limit."
     if not 10 <= draft.time_limit_seconds <= 86400:
         errors["time_limit_seconds"] = "The time limit must be between 10 seconds and 24 hours."
-    if not 0 <= draft.retries <= 10:
-        errors["retries"] = "Write a number from 0 to 10."
+    _check_numbers(draft, errors)
+    _check_calendar(draft, errors)
     for field in _CHOICES:
         choices = _CHOICES[field]
         if getattr(draft, field) not in choices:
             errors[field] = f"Choose one of: {', '.join(choices)}."
     if errors:
         raise ValidationError(errors)
+
+
+_LIMITS = {
+    "retries": (0, 10, "Write a number from 0 to 10."),
+    "missed_cap": (1, 100, "Write a number from 1 to 100."),
+    "retry_delay_seconds": (1, 86400, "Write at least 1 second and at most 24 hours."),
+    "jitter_seconds": (0, 86400, "Spread the start over at most 24 hours; 0 starts at the due time."),
+    "notify_after": (0, 100, "Write a number from 0 (tell nobody) to 100."),
+    "pause_after": (1, 100, "Write a number from 1 to 100, or leave it empty to go on."),
+}
+
+
+def _check_numbers(draft: ScheduleDraft, errors: dict[str, str]) -> None:
+    for name, (low, high, words) in _LIMITS.items():
+        value = getattr(draft, name)
+        if value is not None and not low <= value <= high:
+            errors[name] = words
+
+
+def _check_calendar(draft: ScheduleDraft, errors: dict[str, str]) -> None:
+    if draft.calendar_id is None:
+        return
+    calendar = HolidayCalendar.objects.filter(pk=draft.calendar_id).first()
+    if calendar is None:
+        errors["calendar_id"] = "That calendar no longer exists. Choose another one, or none."
+        return
+    try:
+        calendar.days()
+    except CalendarError as error:
+        errors["calendar_id"] = f"That calendar cannot be read: {error}"
 
 
 def _check_name(draft: ScheduleDraft, existing: Schedule | None, errors: dict[str, str]) -> None:

@@ -37,6 +37,8 @@ class JobKind:
     """Material symbol shown beside the name."""
     target_model: str = ""
     """The model staff choose from, as "app_label.ModelName"; empty for jobs started by events only."""
+    is_offered: bool = True
+    """Whether staff may choose it for a schedule."""
     queue: str = "default"
     describe_impact: Callable[[models.Model], str] = field(default=lambda target: "")
     """What running it now would do, in words: "Sends to 200 subscribers of City news"."""
@@ -87,7 +89,7 @@ def find(key: str) -> JobKind | None:
 
 def schedulable() -> Iterable[JobKind]:
     """The kinds that staff can put on a schedule, in the order they were registered."""
-    return [kind for kind in _registry.values() if kind.is_schedulable]
+    return [kind for kind in _registry.values() if kind.is_schedulable and kind.is_offered]
 
 
 def find_targets(wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], models.Model]:

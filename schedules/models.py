@@ -12,11 +12,32 @@ from django.db.models import Q
 from django.utils.functional import cached_property
 from django_celery_beat.models import PeriodicTask
 
-from schedules import cron, kinds
-from schedules.policies import MISSED_CHOICES, OVERLAP_CHOICES, Policy
-from schedules.timing import CronTiming, IntervalTiming, OnceTiming, Timing
+from schedules import cron, kinds, zones
+from schedules.policies import CALENDAR_CHOICES, MISSED_CHOICES, OVERLAP_CHOICES, Policy
+from schedules.timing import CronTiming, IntervalTiming, MovingTiming, OnceTiming, Timing
+from schedules.working_days import WorkingDays, working_days
 
 YEAR_SECONDS = 366 * 86400
+
+
+class HolidayCalendar(models.Model):
+    """The days off of a country or region, with days of one's own; many schedules may follow one."""
+
+    name = models.CharField(max_length=100, unique=True)
+    country = models.CharField(max_length=2, blank=True)
+    subdivision = models.CharField("region", max_length=10, blank=True)
+    own_days = models.TextField(blank=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def days(self) -> WorkingDays:
+        """What it says about any day. Raises :class:`schedules.working_days.CalendarError`."""
+        return working_days(self.country, self.subdivision, self.own_days)
 
 
 class Schedule(models.Model):
@@ -45,13 +66,26 @@ class Schedule(models.Model):
     ends_at = models.DateTimeField(null=True, blank=True)
     max_runs = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
 
+    calendar = models.ForeignKey(
+        HolidayCalendar, null=True, blank=True, on_delete=models.PROTECT, related_name="schedules"
+    )
+    calendar_rule = models.CharField(max_length=8, choices=CALENDAR_CHOICES, default="skip")
+    jitter_seconds = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(86400)])
+
     missed = models.CharField(max_length=8, choices=MISSED_CHOICES, default="latest")
+    missed_cap = models.PositiveIntegerField(default=10, validators=[MinValueValidator(1), MaxValueValidator(100)])
     start_deadline_seconds = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(60)])
     overlap = models.CharField(max_length=8, choices=OVERLAP_CHOICES, default="skip")
     time_limit_seconds = models.PositiveIntegerField(
         default=3600, validators=[MinValueValidator(10), MaxValueValidator(86400)]
     )
     retries = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(10)])
+    retry_delay_seconds = models.PositiveIntegerField(
+        default=60, validators=[MinValueValidator(1), MaxValueValidator(86400)]
+    )
+    notify_after = models.PositiveIntegerField(default=1, help_text="Failures in a row; 0 tells nobody.")
+    pause_after = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
+    consecutive_failures = models.PositiveIntegerField(default=0)
 
     paused_at = models.DateTimeField(null=True, blank=True)
     paused_until = models.DateTimeField(null=True, blank=True)
@@ -66,6 +100,9 @@ class Schedule(models.Model):
     next_due_at = models.DateTimeField(null=True, blank=True, db_index=True)
     planned_count = models.PositiveIntegerField(default=0)
     spec_version = models.PositiveIntegerField(default=1)
+    settled_timing = models.CharField(
+        max_length=400, blank=True, help_text="The timing that next_due_at was computed from; another one is an edit."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -100,6 +137,20 @@ class Schedule(models.Model):
     @cached_property
     def timing(self) -> Timing:
         """When it is due. Raises :class:`schedules.cron.CronError` when the stored values cannot be read."""
+        plain = self._plain_timing()
+        if self.calendar_id is None or self.calendar_rule != "move":
+            return plain
+        return MovingTiming(plain, self.time_zone, self._days_off)
+
+    @cached_property
+    def _days_off(self) -> WorkingDays:
+        assert self.calendar is not None
+        try:
+            return self.calendar.days()
+        except ValueError as error:
+            raise cron.CronError(f"Its calendar cannot be read: {error}", "calendar") from error
+
+    def _plain_timing(self) -> Timing:
         if self.mode == self.Mode.CRON:
             return CronTiming(cron.parse(self.expression, self.time_zone))
         if self.mode == self.Mode.INTERVAL:
@@ -109,6 +160,29 @@ class Schedule(models.Model):
         if self.once_at is None:
             raise cron.CronError("The date and time are missing; write for example 2026-12-24 18:00.", "once_at")
         return OnceTiming(self.once_at, self.time_zone)
+
+    @property
+    def timing_text(self) -> str:
+        """Everything that decides when it is due, as one text to compare."""
+        values = (
+            self.mode, self.expression, self.time_zone, self.every_seconds, self.anchor_at, self.once_at, self.ends_at,
+            self.max_runs, self.calendar_id, self.calendar_rule,
+        )  # fmt: skip
+        return "|".join("" if value is None else str(value) for value in values)
+
+    def why_day_off(self, due_at: datetime) -> str:
+        """Why it does not run at this due time because of its calendar; empty when it does."""
+        if self.calendar_id is None:
+            return ""
+        local = due_at.astimezone(zones.zone(self.time_zone))
+        holiday = self._days_off.holiday(local.date())
+        if not holiday or self.calendar_rule != "move":
+            return holiday
+        moved = MovingTiming.moved(due_at, zones.zone(self.time_zone), self._days_off)
+        if self.ends_at is not None and moved > self.ends_at:
+            return f"{holiday}; the next working day is after the schedule's end"
+        later = moved.astimezone(zones.zone(self.time_zone))
+        return f"{holiday}; moved to {later:%A} {later.day} {later:%B}, {later:%H:%M}"
 
     def describe(self) -> str:
         """When it runs, in words; the reason instead when it cannot be read."""
@@ -130,12 +204,14 @@ class Schedule(models.Model):
         """Its rules in the form that :mod:`schedules.policies` decides on."""
         return Policy(
             missed=self.missed,
+            missed_cap=self.missed_cap,
             start_deadline=_seconds(self.start_deadline_seconds),
             overlap=self.overlap,
             paused_from=self.paused_at,
             paused_until=self.paused_until,
             pause_reason=self.pause_reason,
             skip_at=self.skip_at,
+            day_off=self.why_day_off,
             runs_left=None if self.max_runs is None else max(0, self.max_runs - self.planned_count),
         )
 
@@ -157,8 +233,22 @@ class Schedule(models.Model):
             "exclusive": self.overlap != "allow",
             "time_limit_seconds": self.time_limit_seconds,
             "max_attempts": self.retries + 1,
+            "retry_delay_seconds": self.retry_delay_seconds,
         }
 
 
 def _seconds(value: int | None) -> timedelta | None:
     return None if value is None else timedelta(seconds=value)
+
+
+class OutsideEdit(models.Model):
+    """A note that triggers in the database leave when a schedule's rows change, whoever changed them.
+
+    Numbers instead of foreign keys: the rows may be gone. See :mod:`schedules.outside`.
+    """
+
+    periodic_task_id = models.BigIntegerField(null=True, blank=True)
+    schedule_id = models.BigIntegerField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"task {self.periodic_task_id}, schedule {self.schedule_id}"

@@ -7,22 +7,24 @@ the single writer arbitrates; the unique key on (schedule, due time) makes a dou
 from __future__ import annotations
 
 import logging
+import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 
 from django.db import models, transaction
 from django.db.models import Count
 from django_celery_beat.models import PeriodicTask
 
-from runs import bulk, clock, failpoints, ledger
+from runs import bulk, clock, failpoints, ledger, outcomes
 from runs.locking import skip_locked
 from runs.models import Run
 from runs.states import OPEN, Reason, State
 from schedules import kinds
 from schedules.cron import CronError
-from schedules.models import Schedule
+from schedules.models import HolidayCalendar, Schedule
 from schedules.policies import Decision, decide
 
 logger = logging.getLogger(__name__)
@@ -30,13 +32,16 @@ logger = logging.getLogger(__name__)
 BATCH = 1000
 PLANNED_BY = (
     "kind", "target_id", "mode", "expression", "time_zone", "every_seconds", "anchor_at", "once_at", "ends_at", "max_runs",
-    "missed", "start_deadline_seconds", "overlap", "time_limit_seconds", "retries", "paused_at", "paused_until",
+    "missed", "missed_cap", "start_deadline_seconds", "overlap", "time_limit_seconds", "retries", "retry_delay_seconds",
+    "jitter_seconds", "calendar_id", "calendar_rule", "paused_at", "paused_until",
     "pause_reason", "skip_at", "broken_reason", "cursor_at", "next_due_at", "planned_count", "spec_version",
+    "settled_timing",
     "periodic_task__name", "periodic_task__total_run_count",
 )  # fmt: skip
 """What a decision needs of a schedule; loading the rest would cost more than deciding."""
 OCCURRENCES_PER_SCHEDULE = 1000
-"""Due times decided for one schedule in one transaction; after a long outage the rest follows in the next."""
+"""Due times decided for one schedule in one transaction. After a long outage the rest follows in the next, and the
+ones that nobody will run again are summed up, so that a year of minutes does not fill the ledger."""
 
 
 @dataclass
@@ -87,6 +92,7 @@ def settle(schedules: Sequence[Schedule], now: datetime) -> None:
     is decided under the rules that held when it fell due.
     """
     unfinished = _unfinished([schedule.pk for schedule in schedules])
+    _give_calendars(schedules)
     rows: list[ledger.Occurrence] = []
     outcomes: list[_Outcome] = []
     targets = kinds.find_targets((schedule.kind, schedule.target_id) for schedule in schedules)
@@ -107,19 +113,35 @@ def settle(schedules: Sequence[Schedule], now: datetime) -> None:
             schedule.planned_count -= outcome.planned
             outcome.planned = 0
         label = "" if target is None else str(target)[:200]
-        rows += [_row(schedule, decision, now, label) for decision in decisions]
+        is_backlog = len(decisions) == OCCURRENCES_PER_SCHEDULE
+        for decision, further in _folded(decisions) if is_backlog else ((decision, 0) for decision in decisions):
+            rows.append(_row(schedule, decision, now, label, further))
         outcomes.append(outcome)
     ledger.plan_many(rows)
+    _tell_missed(rows)
     failpoints.passing("after_insert")
     _write_back(outcomes, now)
     failpoints.passing("before_commit")
 
 
+def aim(schedule: Schedule, after: datetime) -> None:
+    """Points the schedule (not yet saved) at its first due time after ``after``, by the timing that it has now."""
+    for name in ("timing", "_days_off"):  # computed from the old values
+        schedule.__dict__.pop(name, None)
+    schedule.next_due_at = schedule.next_after(after)
+    schedule.settled_timing = schedule.timing_text
+
+
 def _decide(schedule: Schedule, now: datetime, unfinished: tuple[int, int]) -> tuple[_Outcome, list[Decision]]:
+    if schedule.settled_timing and schedule.settled_timing != schedule.timing_text:
+        # Edited outside the services a moment ago: the new timing holds from now on, never for what lies before.
+        return _Outcome(schedule, now, schedule.next_after(now), skip_at=schedule.skip_at), []
     until = now if schedule.ends_at is None else min(now, schedule.ends_at)
-    due_times = schedule.timing.between(schedule.cursor_at, until, OCCURRENCES_PER_SCHEDULE + 1)
-    more_follow = len(due_times) > OCCURRENCES_PER_SCHEDULE
-    due_times = due_times[:OCCURRENCES_PER_SCHEDULE]
+    most = OCCURRENCES_PER_SCHEDULE + schedule.missed_cap  # what follows a full piece is enough to choose the latest from
+    due_times = schedule.timing.between(schedule.cursor_at, until, most + 1)
+    more_follow = len(due_times) > most
+    if more_follow:
+        due_times = due_times[:OCCURRENCES_PER_SCHEDULE]
     waiting, running = unfinished
     decisions = decide(
         due_times, now=now, policy=schedule.policy(), running=running, waiting=waiting, more_follow=more_follow
@@ -141,8 +163,27 @@ def _broken(schedule: Schedule, now: datetime, reason: str) -> tuple[_Outcome, l
     return outcome, [Decision(schedule.next_due_at, State.MISSED, Reason.BROKEN, outcome.broken_reason)]
 
 
-def _row(schedule: Schedule, decision: Decision, now: datetime, label: str) -> ledger.Occurrence:
+def _tell_missed(rows: Sequence[ledger.Occurrence]) -> None:
+    """One word per schedule about occurrences that nobody's rule asked to leave out."""
+    told: set[int] = set()
+    for row in rows:
+        if row.state == State.MISSED and row.reason != Reason.SUPERSEDED and row.schedule_id not in told:
+            told.add(row.schedule_id)
+            outcomes.occurrence_missed.send_robust(
+                Run, schedule_id=row.schedule_id, name=row.schedule_name, why=row.reason_text
+            )
+
+
+def _row(schedule: Schedule, decision: Decision, now: datetime, label: str, further: int = 0) -> ledger.Occurrence:
     deadline = schedule.start_deadline_seconds
+    # A run that is being caught up late by policy still gets the whole deadline from now on.
+    start = max(decision.due_at, now)
+    spread = _jitter(schedule, decision.due_at) if decision.is_planned and schedule.jitter_seconds else None
+    if spread is not None:
+        start = max(start, spread)
+    text = decision.reason_text
+    if further:
+        text = f"{text}; this row stands for {further + 1:,} due times in a row"
     return ledger.Occurrence(
         **schedule.run_values(),
         target_label=label,
@@ -150,12 +191,43 @@ def _row(schedule: Schedule, decision: Decision, now: datetime, label: str) -> l
         due_at=decision.due_at,
         state=decision.state,
         reason=decision.reason or "",
-        reason_text=decision.reason_text[:300],
-        next_publish_at=now if decision.is_planned else None,
+        reason_text=text[:300],
+        next_publish_at=start if decision.is_planned else None,
+        not_before_at=spread,
         finished_at=None if decision.is_planned else now,
-        # A run that is being caught up late by policy still gets the whole deadline from now on.
-        deadline_at=None if deadline is None else max(decision.due_at, now) + timedelta(seconds=deadline),
+        deadline_at=None if deadline is None else start + timedelta(seconds=deadline),
+        folded_count=further,
     )
+
+
+def _folded(decisions: Sequence[Decision]) -> Iterator[tuple[Decision, int]]:
+    """Neighbours with the same outcome and reason as one, with the number of further ones it stands for."""
+    for (state, _, _), same in groupby(decisions, key=lambda one: (one.state, one.reason, one.reason_text)):
+        group = list(same)
+        if state == State.PLANNED:
+            yield from ((decision, 0) for decision in group)
+        else:
+            yield group[0], len(group) - 1
+
+
+def _jitter(schedule: Schedule, due_at: datetime) -> datetime:
+    """A random moment within the schedule's spread, always before its next due time."""
+    following = schedule.timing.upcoming(due_at, 1)
+    longest = float(schedule.jitter_seconds)
+    if following:
+        longest = min(longest, (following[0] - due_at).total_seconds() - 1)
+    return due_at + timedelta(milliseconds=secrets.randbelow(max(1, int(longest * 1000))))
+
+
+def _give_calendars(schedules: Sequence[Schedule]) -> None:
+    """One query for the calendars of the whole batch."""
+    numbers = {schedule.calendar_id for schedule in schedules if schedule.calendar_id is not None}
+    if not numbers:
+        return
+    calendars = HolidayCalendar.objects.in_bulk(numbers)
+    for schedule in schedules:
+        if schedule.calendar_id is not None:
+            schedule.calendar = calendars.get(schedule.calendar_id)
 
 
 def _unfinished(schedule_ids: Iterable[int]) -> dict[int, tuple[int, int]]:

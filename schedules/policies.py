@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from runs.states import Reason, State
@@ -20,6 +20,10 @@ OVERLAP_CHOICES = [
     ("skip", "Leave the new one out"),
     ("queue", "Let one wait until the first has finished"),
     ("allow", "Run both at the same time"),
+]
+CALENDAR_CHOICES = [
+    ("skip", "Leave it out"),
+    ("move", "Run it on the next working day, at the same time"),
 ]
 RESUME_CHOICES = [
     ("none", "Run nothing of what was due in the pause"),
@@ -45,6 +49,8 @@ class Policy:
     pause_reason: str = ""
     skip_at: datetime | None = None
     """The one due time that staff chose to skip."""
+    day_off: Callable[[datetime], str] = field(default=lambda due: "")
+    """Why the schedule's calendar does not let it run at a due time; empty when it does."""
     runs_left: int | None = None
     """How many more runs may be planned before the schedule ends; None for no limit."""
 
@@ -80,8 +86,8 @@ def decide(
 ) -> list[Decision]:
     """One decision per due time, in order.
 
-    ``running`` and ``waiting`` count the schedule's unfinished runs; ``more_follow`` says that later due
-    times exist which are decided in another call, so that "the latest" is not among these.
+    ``running`` and ``waiting`` count the schedule's unfinished runs; ``more_follow`` says that at least
+    ``missed_cap`` later due times exist which are decided in another call, so that the latest are not among these.
     """
     candidates = [due for due in due_times if _is_candidate(due, now, policy)]
     late = [due for due in candidates if now - due > ON_TIME]
@@ -89,7 +95,7 @@ def decide(
     if policy.missed == "latest":
         caught_up = set() if punctual or more_follow else set(late[-1:])
     elif policy.missed == "all":
-        caught_up = set(late[-policy.missed_cap :])
+        caught_up = set() if more_follow else set(late[-policy.missed_cap :])
     else:
         caught_up = set()
 
@@ -107,7 +113,7 @@ def decide(
 
 def _is_candidate(due: datetime, now: datetime, policy: Policy) -> bool:
     too_late = policy.start_deadline is not None and now - due > max(policy.start_deadline, ON_TIME)
-    return due != policy.skip_at and not policy.is_paused_at(due) and not too_late
+    return due != policy.skip_at and not policy.is_paused_at(due) and not too_late and not policy.day_off(due)
 
 
 def _decide_one(
@@ -118,6 +124,8 @@ def _decide_one(
     if policy.is_paused_at(due):
         words = f"paused: {policy.pause_reason}" if policy.pause_reason else Reason.PAUSED.label
         return Decision(due, State.SKIPPED, Reason.PAUSED, words)
+    if day_off := policy.day_off(due):
+        return Decision(due, State.SKIPPED, Reason.CALENDAR, day_off)
     if not _is_candidate(due, now, policy):
         return Decision(due, State.MISSED, Reason.DEADLINE, Reason.DEADLINE.label)
     if now - due > ON_TIME:

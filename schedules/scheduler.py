@@ -11,7 +11,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from runs import clock, heartbeats, ledger
-from schedules import planner
+from schedules import outside, planner
 from schedules.models import Schedule
 from schedules.publisher import PublisherThread
 
@@ -66,6 +66,7 @@ class LedgerScheduler(DatabaseScheduler):  # type: ignore[misc]
         started = time.monotonic()
         handled = 0
         while time.monotonic() - started < PLANNING_SECONDS:
+            outside.reconcile()
             batch = planner.plan_due()
             if not batch:
                 break

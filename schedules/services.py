@@ -9,16 +9,17 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
 from runs import audit, clock, ledger
 from runs.audit import Actor
 from runs.models import Run
 from runs.states import Reason, Trigger
-from schedules import kinds, planner, storage
+from schedules import backfill, kinds, planner, storage
 from schedules.drafts import ScheduleDraft, validate
 from schedules.models import Schedule
+from schedules.policies import RESUME_CHOICES
 
 
 def create_schedule(actor: Actor, draft: ScheduleDraft) -> Schedule:
@@ -36,7 +37,7 @@ def create_schedule(actor: Actor, draft: ScheduleDraft) -> Schedule:
         task = storage.write_periodic_task(draft, None, enabled=True)
         schedule = Schedule(periodic_task=task, cursor_at=now, anchor_at=now, **draft.schedule_values())
         schedule.owner_id = actor.pk if actor is not None else None
-        schedule.next_due_at = schedule.next_after(now)
+        planner.aim(schedule, now)
         schedule.save()
         audit.record(actor, "created the schedule", schedule, after=_facts(schedule))
     return schedule
@@ -67,12 +68,11 @@ def edit_schedule(
         storage.write_periodic_task(draft, schedule.periodic_task, enabled=not schedule.is_paused)
         for name, value in draft.schedule_values().items():
             setattr(schedule, name, value)
-        schedule.__dict__.pop("timing", None)
         schedule.broken_reason = ""
         if is_new_timing:
             schedule.spec_version += 1
             schedule.skip_at = None
-        schedule.next_due_at = schedule.next_after(schedule.cursor_at)
+        planner.aim(schedule, schedule.cursor_at)
         schedule.save()
         audit.record(actor, "changed the schedule", schedule, before=before, after=_facts(schedule), reason=reason)
     return schedule
@@ -104,20 +104,61 @@ def pause_schedule(actor: Actor, schedule_id: int, *, reason: str, until: dateti
     return schedule
 
 
-def resume_schedule(actor: Actor, schedule_id: int) -> Schedule:
-    """Lets it run again from its next due time on; nothing that fell into the pause is run."""
+def resume_schedule(actor: Actor, schedule_id: int, *, run: str = "none") -> Schedule:
+    """Lets it run again from its next due time on.
+
+    ``run`` says what becomes of the occurrences that the pause left out: none of them, the latest or all of
+    them (at most :data:`schedules.backfill.MOST`, the latest ones) are run now, one after another.
+
+    Raises:
+        ValidationError: ``run`` is none of these, or what it should run no longer exists.
+        PermissionDenied: the actor may not resume it, or not run it.
+    """
     schedule = _permitted(actor, schedule_id, "schedules.pause_schedule", "resume the schedule")
+    if run not in dict(RESUME_CHOICES):
+        raise ValidationError({"run": "Choose whether to run none, the latest or all of what was left out."})
+    if run != "none":
+        audit.require(actor, "schedules.run_schedule", "run what the pause left out", schedule)
+        _require_kind(actor, schedule.kind)
     with transaction.atomic():
         schedule = _settled(schedule_id)
         if not schedule.is_paused:
             return schedule
         before = _facts(schedule)
+        left_out = [] if run == "none" else backfill.left_out_by_pause(schedule)
         schedule.paused_at = schedule.paused_until = schedule.paused_by = None
         schedule.pause_reason = ""
+        schedule.consecutive_failures = 0
         schedule.save()
         _enable(schedule, True)
-        audit.record(actor, "resumed the schedule", schedule, before=before, after=_facts(schedule))
+        runs = backfill.plan(actor, schedule, left_out[-1:] if run == "latest" else left_out, "resume")
+        after = _facts(schedule) | ({"runs": [planned.pk for planned in runs]} if runs else {})
+        audit.record(actor, "resumed the schedule", schedule, before=before, after=after)
     return schedule
+
+
+def backfill_schedule(
+    actor: Actor, schedule_id: int, start: datetime, end: datetime, *, reason: str = "", key: str = ""
+) -> list[Run]:
+    """Runs what was due from ``start`` to ``end`` (both included) and has not succeeded, one after another.
+
+    :func:`schedules.backfill.due_times` shows the same list beforehand. The same ``key`` runs it once.
+
+    Raises:
+        ValidationError: the stretch lies in the future, is empty, or holds too many due times.
+        PermissionDenied: the actor may not run the schedule.
+    """
+    schedule = _permitted(actor, schedule_id, "schedules.run_schedule", "run past due times")
+    _require_kind(actor, schedule.kind)
+    with transaction.atomic():
+        schedule = _settled(schedule_id)
+        wanted = backfill.due_times(schedule, start, end, clock.now())
+        if not wanted:
+            raise ValidationError("Nothing in this stretch of time is left to run.")
+        runs = backfill.plan(actor, schedule, wanted, f"backfill-{key}" if key else "")
+        facts = {"from": start, "to": end, "runs": [run.pk for run in runs]}
+        audit.record(actor, "ran past due times", schedule, after=facts, reason=reason)
+    return runs
 
 
 def skip_next(actor: Actor, schedule_id: int) -> datetime:
@@ -191,10 +232,7 @@ def _permitted(actor: Actor, schedule_id: int, permission: str, action: str) -> 
 
 def _settled(schedule_id: int) -> Schedule:
     """The schedule, locked, with every due time up to now decided under the rules that still hold."""
-    rows = Schedule.objects.select_related("periodic_task").filter(pk=schedule_id)
-    if connection.features.has_select_for_update:
-        rows = rows.select_for_update(of=("self",))
-    schedule = rows.get()
+    schedule = storage.lock(Schedule.objects.select_related("periodic_task")).get(pk=schedule_id)
     planner.settle([schedule], clock.now())
     return Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
 

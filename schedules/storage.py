@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from schedules import cron
@@ -30,6 +34,35 @@ def write_periodic_task(draft: ScheduleDraft, task: PeriodicTask | None, *, enab
     task.save()
     delete_unused(old_rows)
     return task
+
+
+def lock(rows: QuerySet[Schedule]) -> QuerySet[Schedule]:
+    """The rows locked until the transaction ends, waiting for whoever holds them; SQLite has one writer anyway."""
+    return rows.select_for_update(of=("self",)) if connection.features.has_select_for_update else rows
+
+
+def says(task: PeriodicTask) -> tuple[Any, ...]:
+    """What the task's own timing rows say, in the form of :func:`expected`."""
+    if task.crontab is not None:
+        row = task.crontab
+        parts = (row.minute, row.hour, row.day_of_month, row.month_of_year, row.day_of_week)
+        return ("cron", str(row.timezone), *("".join(str(part).split()) for part in parts))
+    if task.interval is not None:
+        return ("interval", task.interval.every, task.interval.period)
+    if task.clocked is not None:
+        return ("once", task.clocked.clocked_time)
+    return ()
+
+
+def expected(draft: ScheduleDraft) -> tuple[Any, ...]:
+    """What the timing rows of a schedule with these values say. Raises CronError when they cannot be read."""
+    if draft.mode == Schedule.Mode.CRON:
+        values, _is_exact = cron.parse(draft.expression, draft.time_zone).celery_fields()
+        names = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+        return ("cron", draft.time_zone, *(values[name] for name in names))
+    if draft.mode == Schedule.Mode.INTERVAL:
+        return ("interval", draft.every_seconds, IntervalSchedule.SECONDS)
+    return ("once", draft.once_at)
 
 
 def timing_rows(task: PeriodicTask) -> list[CrontabSchedule | IntervalSchedule | ClockedSchedule]:

@@ -1,4 +1,4 @@
-"""Pure: the three ways a schedule can be timed (calendar pattern, interval, once), behind one interface."""
+"""Pure: the three ways a schedule can be timed (calendar pattern, interval, once) and moved, behind one interface."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from schedules import cron
+from schedules import cron, wall_clock
+from schedules.working_days import WorkingDays
 
 
 class Timing(Protocol):
@@ -75,6 +76,62 @@ class OnceTiming:
     def describe(self) -> str:
         local = self.at.astimezone(ZoneInfo(self.timezone))
         return f"Once, on {local:%A} {local.day} {local:%B %Y} at {local:%H:%M}"
+
+
+@dataclass(frozen=True)
+class MovingTiming:
+    """A timing that a calendar moves: what falls on a holiday is also due on the next working day, at the same time.
+
+    The holiday's own due time stays, so that its row can say why nothing ran then and when it ran instead.
+    """
+
+    plain: Timing
+    timezone: str
+    days: WorkingDays
+
+    def upcoming(self, after: datetime, count: int) -> list[datetime]:
+        until = after
+        found: list[datetime] = []
+        while len(found) < count:
+            ahead = self.plain.upcoming(until, count)
+            if not ahead:  # only what is still to be moved is left
+                return self.between(after, after + _LONGEST_STREAK, count)
+            until = ahead[-1]
+            found = self.between(after, until, count)
+        return found
+
+    def between(self, after: datetime, until: datetime, limit: int) -> list[datetime]:
+        zone = ZoneInfo(self.timezone)
+        # Whatever lands after ``after`` comes from the days off just before its day, or from later ones.
+        first_day = self.days.streak_start(after.astimezone(zone).date())
+        start = wall_clock.instant(datetime.combine(first_day, datetime.min.time()), zone) - timedelta(microseconds=1)
+        found: set[datetime] = set()
+        while True:
+            due_times = self.plain.between(start, until, limit)
+            for due in due_times:
+                moments = [due]
+                if self.days.holiday(due.astimezone(zone).date()):
+                    moments.append(self.moved(due, zone, self.days))
+                found.update(moment for moment in moments if after < moment <= until)
+            if len(due_times) < limit:
+                return sorted(found)[:limit]
+            start = due_times[-1]
+            # A later due time can only be moved further on: what lies before it is complete.
+            if sum(moment <= start for moment in found) >= limit:
+                return sorted(found)[:limit]
+
+    def describe(self) -> str:
+        return f"{self.plain.describe()}; a run on a holiday moves to the next working day"
+
+    @staticmethod
+    def moved(due: datetime, zone: ZoneInfo, days: WorkingDays) -> datetime:
+        """The same time of day on the next working day."""
+        local = due.astimezone(zone).replace(tzinfo=None, fold=0)
+        target = days.next_working_day(local.date())
+        return wall_clock.instant(datetime.combine(target, local.time()), zone)
+
+
+_LONGEST_STREAK = timedelta(days=400)
 
 
 def words_for_duration(duration: timedelta) -> str:

@@ -108,6 +108,8 @@ def test_an_error_is_tried_again_with_growing_waits_and_then_fails() -> None:
     run.refresh_from_db()
     assert run.next_publish_at is not None and run.error == "The mail server refused."
     assert timedelta(seconds=25) < run.next_publish_at - clock.now() <= timedelta(seconds=30)
+    assert ledger.claim(run.pk, "a") is None, "an old message must not start it before its wait is over"
+    Run.objects.filter(pk=run.pk).update(not_before_at=clock.now())
     second = ledger.claim(run.pk, "a")
     assert second is not None
     assert ledger.fail(second, "Again.", traceback="Traceback …") == State.FAILED
