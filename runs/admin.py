@@ -14,7 +14,7 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from runs import views, words
-from runs.models import AuditEntry, Run
+from runs.models import Alert, AuditEntry, Run
 from runs.pages import chip
 from runs.states import FINAL, OPEN
 from runs.templatetags.desk import in_zone, outcome, took
@@ -148,3 +148,50 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @admin.display(description="Did")
     def action_words(self, obj: AuditEntry) -> str:
         return f"was refused: {obj.action}" if obj.was_refused else obj.action
+
+
+class OpenFilter(admin.SimpleListFilter):
+    """Problems that last, or those that are over."""
+
+    title = "state"
+    parameter_name = "shown"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Not over"), ("over", "Over")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
+        value = self.value()
+        return queryset.filter(resolved_at__isnull=value == "open") if value in ("open", "over") else queryset
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyAdmin):
+    """Problems that people were told of, the newest first."""
+
+    list_display = ("state_chip", "what", "since", "over", "told")
+    list_display_links = None
+    list_filter = (OpenFilter, "level")
+    search_fields = ("title", "detail")
+
+    @admin.display(description="State")
+    def state_chip(self, obj: Alert) -> SafeString:
+        if not obj.is_open:
+            return chip("quiet", "Over")
+        return chip("bad" if obj.level == Alert.Level.ERROR else "warn", obj.get_level_display())
+
+    @admin.display(description="What")
+    def what(self, obj: Alert) -> SafeString:
+        name = format_html('<a class="al-name" href="{}">{}</a>', obj.url, obj.title) if obj.url else obj.title
+        return format_html('{}<span class="al-sub">{}</span>', name, obj.detail)
+
+    @admin.display(description="Since", ordering="first_seen_at")
+    def since(self, obj: Alert) -> str:
+        return words.relative(obj.first_seen_at)
+
+    @admin.display(description="Over", ordering="resolved_at")
+    def over(self, obj: Alert) -> str:
+        return "" if obj.resolved_at is None else words.relative(obj.resolved_at)
+
+    @admin.display(description="Told")
+    def told(self, obj: Alert) -> str:
+        return words.counted(obj.told_count, "time") if obj.told_count else "Nobody yet"

@@ -119,9 +119,7 @@ def deliver() -> int:
 def _due(now: datetime) -> list[Alert]:
     """What to tell now, oldest first."""
     lasting = Alert.objects.filter(resolved_at=None).filter(Q(told_at=None) | Q(told_at__lte=now - REMIND))
-    over = Alert.objects.filter(
-        resolved_at__isnull=False, recovery_told_at=None, told_count__gt=0, told_at__lte=now
-    )
+    over = Alert.objects.filter(resolved_at__isnull=False, recovery_told_at=None, told_count__gt=0, told_at__lte=now)
     found = list(lasting.select_related("owner").order_by("id")[:LIMIT])
     found += over.select_related("owner").order_by("id")[:LIMIT]
     new = {alert.key for alert in found if alert.told_at is None}
@@ -208,7 +206,7 @@ def _notify(address: str, alerts: Sequence[Alert]) -> None:
 def _leave_notices(alerts: Sequence[Alert]) -> None:
     everyone = get_user_model()._default_manager.filter(is_superuser=True, is_active=True)
     shares: dict[int, Sequence[Alert]] = {owner.pk: owned for owner, owned in _by_owner(alerts)}
-    shares |= {pk: alerts for pk in everyone.values_list("pk", flat=True)}
+    shares |= dict.fromkeys(everyone.values_list("pk", flat=True), alerts)
     for user_id, share in shares.items():
         text = _notice_text(share)
         # Told again and still not read: once is enough.

@@ -15,6 +15,9 @@ def show(form: BaseForm, error: ValidationError, field_names: Mapping[str, str] 
     ``field_names`` maps the service's names to the form's, where they differ.
     """
     names: Mapping[str, Any] = field_names or {}
+    if not hasattr(error, "error_dict"):
+        form.add_error(None, error.messages)
+        return
     for field, messages in error.message_dict.items():
         name = names.get(field, field)
         if name not in form.errors:

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db.models import Max, QuerySet
 
 from runs.models import Run
-from runs.states import Reason, State
+from runs.states import State
 
 
 def last_runs(schedule_ids: Sequence[int]) -> dict[int, Run]:
@@ -23,12 +23,6 @@ def last_runs(schedule_ids: Sequence[int]) -> dict[int, Run]:
 def runs_of_schedule(schedule_id: int) -> QuerySet[Run]:
     """A schedule's runs, newest first."""
     return Run.objects.filter(schedule_id=schedule_id).order_by("-due_at", "-id")
-
-
-def skipped_since(schedule_id: int, since: datetime) -> list[Run]:
-    """The occurrences that a pause left out, oldest first (at most 50)."""
-    skipped = Run.objects.filter(schedule_id=schedule_id, due_at__gte=since, state=State.SKIPPED, reason=Reason.PAUSED)
-    return list(skipped.order_by("due_at")[:50])
 
 
 def running() -> QuerySet[Run]:

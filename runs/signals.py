@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Any
 
 from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
@@ -21,7 +22,8 @@ _stop = threading.Event()
 def _show_life(name: str, details: dict[str, Any]) -> None:
     while True:
         try:
-            heartbeats.beat(name, "worker", clock.now(), **details)
+            now = clock.now()
+            heartbeats.beat(name, "worker", now, **details, skew_seconds=round(time.time() - now.timestamp(), 3))
         except Exception as error:
             logger.warning("cannot note the worker's sign of life (%s)", error)
         finally:
@@ -46,7 +48,11 @@ def tell_running_jobs(**_: Any) -> None:
 @worker_ready.connect
 def start(sender: Any, **_: Any) -> None:
     """Begins when the worker takes messages."""
-    details = {"hostname": str(sender.hostname), "queues": sorted(sender.app.amqp.queues.consume_from)}
+    details = {
+        "hostname": str(sender.hostname),
+        "queues": sorted(sender.app.amqp.queues.consume_from),
+        "processes": sender.pool.num_processes,
+    }
     _stop.clear()
     threading.Thread(
         target=_show_life, args=(heartbeats.process_name("worker"), details), name="life", daemon=True

@@ -25,6 +25,24 @@ HTTPS = PUBLIC_URL.startswith("https://")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if HTTPS else []
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 
+# Who is told of problems. Addresses hold secrets, so they are here and never in the database.
+ALERT_MAIL = env.listed("ALERT_MAIL", "")
+if wrong := [address for address in ALERT_MAIL if "@" not in address.strip("@")]:
+    raise ConfigurationError(f"ALERT_MAIL holds {wrong[0]!r}; write mail addresses, separated by commas.")
+ALERT_URLS = env.text("ALERT_URLS").split()
+if ALERT_URLS:
+    import apprise  # slow, and most installations name no address
+
+    for _number, _url in enumerate(ALERT_URLS, start=1):
+        if apprise.Apprise.instantiate(_url, suppress_exceptions=True) is None:
+            raise ConfigurationError(
+                f"ALERT_URLS: Apprise cannot read address number {_number}; write one such as ntfys://ntfy.sh/topic or "
+                "mailto://…, separated by spaces or lines."
+            )
+WATCHDOG_PING_URL = env.text("WATCHDOG_PING_URL")
+if WATCHDOG_PING_URL and not WATCHDOG_PING_URL.startswith(("http://", "https://")):
+    raise ConfigurationError("WATCHDOG_PING_URL is no web address; write one such as https://hc-ping.com/your-code.")
+
 INSTALLED_APPS = [
     "scheduler_site.apps.SchedulerSiteConfig",
     "unfold",
@@ -149,8 +167,19 @@ LOGGING = {
         "no_readyz": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: getattr(getattr(record, "request", None), "path", "") != "/readyz",
-        }
+        },
+        # Sixteen lines a minute about canaries that are well would hide the rest.
+        "no_canaries": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: not (
+                record.levelname == "INFO"
+                and isinstance(record.args, dict)
+                and record.args.get("name") == "runs.canary"
+            ),
+        },
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_readyz"]}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_readyz", "no_canaries"]}
+    },
     "root": {"handlers": ["console"], "level": "INFO"},
 }

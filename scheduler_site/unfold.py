@@ -63,7 +63,9 @@ UNFOLD: dict[str, Any] = {
                 "title": "Jobs",
                 "items": [
                     _list("Schedules", "event_repeat", "schedules", "schedule"),
+                    _list("Holidays", "beach_access", "schedules", "holidaycalendar"),
                     _list("Runs", "history", "runs", "run"),
+                    _list("Alerts", "notifications", "runs", "alert"),
                 ],
             },
             {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
@@ -21,12 +22,15 @@ from django_celery_beat.models import (
 )
 from unfold.admin import ModelAdmin
 
-from runs import words
+from runs import form_errors, words
+from runs.pages import page
 from runs.queries import last_runs
+from schedules import calendar_admin as calendar_admin
 from schedules import kinds, services, views, zones
 from schedules.forms import ScheduleForm, rules_as_fields
 from schedules.models import Schedule
 from schedules.status import status_of
+from schedules.verb_forms import PauseForm
 
 # Staff never see a task name, arguments or a queue; the stock pages show all three.
 for model in (PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, SolarSchedule):
@@ -84,7 +88,7 @@ class ScheduleAdmin(ModelAdmin):  # type: ignore[misc]
     list_per_page = 50
     show_full_result_count = False
     ordering = ("periodic_task__name",)
-    actions = None
+    actions = ("pause_selected", "resume_selected")
     warn_unsaved_form = True
     list_fullwidth = True
     change_form_show_cancel_button = True
@@ -94,6 +98,8 @@ class ScheduleAdmin(ModelAdmin):  # type: ignore[misc]
         "every_amount": "mode == 'interval'",
         "every_unit": "mode == 'interval'",
         "once_at": "mode == 'once'",
+        "missed_cap": "missed == 'all'",
+        "calendar_rule": "calendar != ''",
     }
     readonly_fields = ("preview",)
     fieldsets = (
@@ -117,12 +123,21 @@ class ScheduleAdmin(ModelAdmin):  # type: ignore[misc]
             {
                 "fields": (
                     "missed",
+                    "missed_cap",
                     "overlap",
-                    "start_deadline_minutes",
+                    ("start_deadline_minutes", "jitter_minutes"),
+                    ("ends_at", "max_runs"),
+                ),
+            },
+        ),
+        ("Holidays", {"fields": ("calendar", "calendar_rule")}),
+        (
+            "If something goes wrong",
+            {
+                "fields": (
                     "time_limit_minutes",
-                    "retries",
-                    "ends_at",
-                    "max_runs",
+                    ("retries", "retry_delay_minutes"),
+                    ("notify_after", "pause_after"),
                     "seen_version",
                 ),
             },
@@ -139,10 +154,42 @@ class ScheduleAdmin(ModelAdmin):  # type: ignore[misc]
             path("<int:schedule_id>/", wrap(views.detail), name="schedules_schedule_detail"),
             path("<int:schedule_id>/pause/", wrap(views.pause), name="schedules_schedule_pause"),
             path("<int:schedule_id>/resume/", wrap(views.resume), name="schedules_schedule_resume"),
+            path("<int:schedule_id>/backfill/", wrap(views.backfill_past), name="schedules_schedule_backfill"),
             path("<int:schedule_id>/run-now/", wrap(views.run_now), name="schedules_schedule_run_now"),
             path("<int:schedule_id>/skip-next/", wrap(views.skip_next), name="schedules_schedule_skip_next"),
         ]
         return [*own, *super().get_urls()]
+
+    def has_pause_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("schedules.pause_schedule"))
+
+    @admin.action(description="Pause…", permissions=["pause"])
+    def pause_selected(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> HttpResponse | None:
+        """Asks for the reason once, then pauses each through the same service as its own page."""
+        schedules = list(queryset.select_related("periodic_task"))
+        is_confirmed = "confirmed" in request.POST
+        form = PauseForm(request.POST if is_confirmed else None, time_zone=timezone.get_current_timezone_name())
+        if not (is_confirmed and form.is_valid()):
+            title = f"Pause {words.counted(len(schedules), 'schedule')}"
+            return page(request, "schedules/pause_many.html", {"schedules": schedules, "form": form, "title": title})
+        try:
+            with transaction.atomic():
+                for schedule in schedules:
+                    services.pause_schedule(request.user, schedule.pk, **form.cleaned_data)
+        except ValidationError as error:
+            form_errors.show(form, error)
+            return page(request, "schedules/pause_many.html", {"schedules": schedules, "form": form, "title": "Pause"})
+        self.message_user(request, f"{words.counted(len(schedules), 'schedule')} paused.", messages.SUCCESS)
+        return None
+
+    @admin.action(description="Resume", permissions=["pause"])
+    def resume_selected(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
+        """Resumes each; nothing that fell into a pause is run. A schedule's own page offers to make up for it."""
+        paused = list(queryset.filter(paused_at__isnull=False).values_list("pk", flat=True))
+        for schedule_id in paused:
+            services.resume_schedule(request.user, schedule_id)
+        done = f"{words.counted(len(paused), 'schedule')} resumed. Nothing that fell into a pause was run."
+        self.message_user(request, done, messages.SUCCESS)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fieldsets

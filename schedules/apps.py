@@ -11,7 +11,12 @@ class SchedulesConfig(AppConfig):
     verbose_name = "Schedules"
 
     def ready(self) -> None:
-        from schedules import failures, plain_tasks, triggers
+        from schedules import (
+            failures,
+            plain_tasks,
+            signals,  # noqa: F401 - connects Celery's hooks
+            triggers,
+        )
 
         plain_tasks.register()
         failures.connect()

@@ -38,7 +38,9 @@ def due_times(schedule: Schedule, start: datetime, end: datetime, now: datetime)
     )
     left = [due for due in found if due not in done and not schedule.why_day_off(due)]
     if len(left) > MOST:
-        raise ValidationError({"start": f"That is {len(left)} runs; at most {MOST} go at once. Choose a shorter stretch."})
+        raise ValidationError(
+            {"start": f"That is {len(left)} runs; at most {MOST} go at once. Choose a shorter stretch."}
+        )
     return left
 
 

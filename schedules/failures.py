@@ -37,6 +37,8 @@ def note(sender: Any, run: Run, **_: Any) -> None:
 
 def missed(sender: Any, schedule_id: int | None, name: str, why: str, **_: Any) -> None:
     """One alert per schedule, however many occurrences were missed; its next success ends it."""
+    if schedule_id is None:
+        return
     schedule = Schedule.objects.filter(pk=schedule_id).only("owner_id", "notify_after").first()
     if schedule is not None and not schedule.notify_after:
         return
@@ -48,7 +50,8 @@ def missed(sender: Any, schedule_id: int | None, name: str, why: str, **_: Any) 
 
 
 def _succeeded(run: Run) -> None:
-    Schedule.objects.filter(pk=run.schedule_id, consecutive_failures__gt=0).update(consecutive_failures=0)
+    if run.schedule_id is not None:
+        Schedule.objects.filter(pk=run.schedule_id, consecutive_failures__gt=0).update(consecutive_failures=0)
     alerts.resolve(_key(run.schedule_id, run.kind))
 
 

@@ -1,10 +1,9 @@
-"""The schedule form and the small forms of its verbs; validation itself lives in drafts.py."""
+"""The schedule form; validation itself lives in drafts.py."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -20,8 +19,9 @@ from runs import form_errors
 from runs.audit import Actor
 from schedules import kinds
 from schedules.drafts import MAX_NAME_LENGTH, ScheduleDraft, kind_defaults, validate
-from schedules.models import Schedule
-from schedules.policies import MISSED_CHOICES, OVERLAP_CHOICES
+from schedules.form_fields import MinutesField, WallClockField, instant, shown_at
+from schedules.models import HolidayCalendar, Schedule
+from schedules.policies import CALENDAR_CHOICES, MISSED_CHOICES, OVERLAP_CHOICES
 
 UNIT_SECONDS = {"minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800}
 MAX_TARGETS_LISTED = 500
@@ -37,35 +37,6 @@ def target_choices(actor: Actor) -> list[tuple[str, Any]]:
         if options:
             groups.append((kind.label, options))
     return groups
-
-
-class LocalDateTimeInput(forms.DateTimeInput):
-    """The browser's own date and time picker; the value is wall-clock time in the schedule's zone."""
-
-    input_type = "datetime-local"
-
-    def __init__(self) -> None:
-        super().__init__(format="%Y-%m-%dT%H:%M", attrs={"class": UnfoldAdminTextInputWidget().attrs["class"]})
-
-
-class WallClockField(forms.DateTimeField):
-    """A date and time without a zone; the form reads it in the schedule's zone."""
-
-    widget = LocalDateTimeInput
-
-    def prepare_value(self, value: Any) -> Any:
-        return value
-
-    def to_python(self, value: Any) -> datetime | None:
-        if value in self.empty_values:
-            return None
-        if isinstance(value, datetime):
-            return value
-        try:
-            parsed = datetime.fromisoformat(str(value).strip())
-        except ValueError:
-            raise ValidationError("Write a date and time that exist, such as 2026-12-24 18:00.") from None
-        return parsed.replace(tzinfo=None)
 
 
 class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -114,16 +85,38 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
     overlap = forms.ChoiceField(
         label="If the previous run has not finished", choices=OVERLAP_CHOICES, widget=UnfoldAdminRadioSelectWidget
     )
-    start_deadline_minutes = forms.IntegerField(
-        label="Must start within (minutes)", required=False, min_value=1, widget=UnfoldAdminIntegerFieldWidget,
+    start_deadline_minutes = MinutesField(
+        label="Must start within (minutes)", required=False,
         help_text="Later than this it is recorded as missed instead. Leave empty for no limit.",
     )  # fmt: skip
-    time_limit_minutes = forms.IntegerField(
-        label="Stop after (minutes)", min_value=1, max_value=1440, widget=UnfoldAdminIntegerFieldWidget
+    missed_cap = forms.IntegerField(
+        label="At most this many", min_value=1, max_value=100, required=False, widget=UnfoldAdminIntegerFieldWidget,
+        help_text="The latest ones are run; the others are recorded as missed.",
+    )  # fmt: skip
+    calendar = forms.ModelChoiceField(
+        label="Holidays of", queryset=HolidayCalendar.objects.all(), required=False, empty_label="No calendar: every day counts",
+        widget=UnfoldAdminSelectWidget,
+    )  # fmt: skip
+    calendar_rule = forms.ChoiceField(
+        label="On a holiday", choices=CALENDAR_CHOICES, required=False, widget=UnfoldAdminRadioSelectWidget
     )
+    jitter_minutes = MinutesField(
+        label="Spread the start over (minutes)", required=False,
+        help_text="Starts at a random moment within this time, so that many jobs do not start together. 0 is on time.",
+    )  # fmt: skip
+    time_limit_minutes = MinutesField(label="Stop after (minutes)")
     retries = forms.IntegerField(
         label="Try again after an error", min_value=0, max_value=10, widget=UnfoldAdminIntegerFieldWidget,
-        help_text="How many more times, one minute later at first, then with longer waits.",
+        help_text="How many more times. Each wait is twice as long as the one before.",
+    )  # fmt: skip
+    retry_delay_minutes = MinutesField(label="First wait before trying again (minutes)", required=False)
+    notify_after = forms.IntegerField(
+        label="Tell people after this many failures in a row", min_value=0, max_value=100, required=False,
+        widget=UnfoldAdminIntegerFieldWidget, help_text="Its owner and the administrators; and again when it works. 0 tells nobody.",
+    )  # fmt: skip
+    pause_after = forms.IntegerField(
+        label="Pause after this many failures in a row", min_value=1, max_value=100, required=False,
+        widget=UnfoldAdminIntegerFieldWidget, help_text="Leave empty to go on trying at every due time.",
     )  # fmt: skip
     seen_version = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -144,7 +137,9 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         if schedule is None:
             return {
                 "time_zone": timezone.get_current_timezone_name(), "mode": Schedule.Mode.CRON, "missed": "latest",
-                "overlap": "skip", "time_limit_minutes": 60, "retries": 0, "expression": "", "every_unit": "hours",
+                "overlap": "skip", "time_limit_minutes": 3600, "retries": 0, "expression": "", "every_unit": "hours",
+                "missed_cap": 10, "calendar_rule": "skip", "jitter_minutes": 0, "retry_delay_minutes": 60,
+                "notify_after": 1,
             }  # fmt: skip
         seconds = schedule.every_seconds
         amount, unit = amount_and_unit(seconds) if seconds else (None, "minutes")
@@ -155,15 +150,22 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
             "expression": schedule.expression,
             "every_amount": amount,
             "every_unit": unit,
-            "once_at": _wall_clock(schedule.once_at, schedule.time_zone),
-            "ends_at": _wall_clock(schedule.ends_at, schedule.time_zone),
+            "once_at": shown_at(schedule.once_at, schedule.time_zone),
+            "ends_at": shown_at(schedule.ends_at, schedule.time_zone),
             "time_zone": schedule.time_zone,
             "max_runs": schedule.max_runs,
             "missed": schedule.missed,
             "overlap": schedule.overlap,
-            "start_deadline_minutes": schedule.start_deadline_seconds and schedule.start_deadline_seconds // 60,
-            "time_limit_minutes": max(1, schedule.time_limit_seconds // 60),
+            "start_deadline_minutes": schedule.start_deadline_seconds,
+            "time_limit_minutes": schedule.time_limit_seconds,
             "retries": schedule.retries,
+            "missed_cap": schedule.missed_cap,
+            "calendar": schedule.calendar_id,
+            "calendar_rule": schedule.calendar_rule,
+            "jitter_minutes": schedule.jitter_seconds,
+            "retry_delay_minutes": schedule.retry_delay_seconds,
+            "notify_after": schedule.notify_after,
+            "pause_after": schedule.pause_after,
             "seen_version": schedule.changed_at.isoformat(),
         }
 
@@ -197,8 +199,8 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
         kind, _, target = str(values.get("what") or "").partition(":")
         zone = str(values.get("time_zone") or "UTC").strip()
         mode = values.get("mode") or Schedule.Mode.CRON
+        calendar = values.get("calendar")
         amount, unit = values.get("every_amount"), values.get("every_unit") or "minutes"
-        minutes = values.get("start_deadline_minutes")
         return ScheduleDraft(
             name=str(values.get("name") or "").strip(),
             kind=kind,
@@ -207,14 +209,21 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
             expression=" ".join(str(values.get("expression") or "").split()) if mode == Schedule.Mode.CRON else "",
             time_zone=zone,
             every_seconds=amount * UNIT_SECONDS[unit] if mode == Schedule.Mode.INTERVAL and amount else None,
-            once_at=_instant(values.get("once_at"), zone) if mode == Schedule.Mode.ONCE else None,
-            ends_at=_instant(values.get("ends_at"), zone),
+            once_at=instant(values.get("once_at"), zone) if mode == Schedule.Mode.ONCE else None,
+            ends_at=instant(values.get("ends_at"), zone),
             max_runs=values.get("max_runs"),
             missed=values.get("missed") or "latest",
-            start_deadline_seconds=minutes * 60 if minutes else None,
+            start_deadline_seconds=values.get("start_deadline_minutes"),
             overlap=values.get("overlap") or "skip",
-            time_limit_seconds=(values.get("time_limit_minutes") or 60) * 60,
+            time_limit_seconds=_or(values.get("time_limit_minutes"), 3600),
             retries=values.get("retries") or 0,
+            missed_cap=_or(values.get("missed_cap"), 10),
+            calendar_id=calendar.pk if calendar else None,
+            calendar_rule=values.get("calendar_rule") or "skip",
+            jitter_seconds=values.get("jitter_minutes") or 0,
+            retry_delay_seconds=_or(values.get("retry_delay_minutes"), 60),
+            notify_after=_or(values.get("notify_after"), 1),
+            pause_after=values.get("pause_after"),
         )
 
     def seen_version_at(self) -> datetime | None:
@@ -230,7 +239,14 @@ _FORM_FIELD = {
     "every_seconds": "every_amount",
     "start_deadline_seconds": "start_deadline_minutes",
     "time_limit_seconds": "time_limit_minutes",
+    "jitter_seconds": "jitter_minutes",
+    "retry_delay_seconds": "retry_delay_minutes",
+    "calendar_id": "calendar",
 }
+
+
+def _or(value: int | None, default: int) -> int:
+    return default if value is None else value
 
 
 def amount_and_unit(seconds: int) -> tuple[int, str]:
@@ -246,45 +262,10 @@ def rules_as_fields(kind: str) -> dict[str, Any]:
     return {
         "missed": rules.get("missed", "latest"),
         "overlap": rules.get("overlap", "skip"),
-        "start_deadline_minutes": deadline // 60 if deadline else "",
-        "time_limit_minutes": rules.get("time_limit_seconds", 3600) // 60,
+        "start_deadline_minutes": f"{deadline / 60:g}" if deadline else "",
+        "time_limit_minutes": f"{rules.get('time_limit_seconds', 3600) / 60:g}",
         "retries": rules.get("retries", 0),
+        "jitter_minutes": f"{rules.get('jitter_seconds', 0) / 60:g}",
+        "notify_after": rules.get("notify_after", 1),
+        "pause_after": rules.get("pause_after") or "",
     }
-
-
-class PauseForm(forms.Form):
-    """Why, and until when."""
-
-    reason = forms.CharField(
-        label="Why?", max_length=200, widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
-        help_text="Others will see this, such as “Waiting for the new logo”.",
-    )  # fmt: skip
-    until = WallClockField(
-        label="Until", required=False, help_text="It then starts again by itself. Leave empty to resume it by hand."
-    )
-
-    def __init__(self, *args: Any, time_zone: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.time_zone = time_zone
-
-    def clean_until(self) -> datetime | None:
-        return _instant(self.cleaned_data["until"], self.time_zone)
-
-
-def _instant(wall: datetime | None, zone: str) -> datetime | None:
-    """The instant at which clocks in the zone show ``wall`` (the first of two; after the gap where it is skipped)."""
-    if wall is None:
-        return None
-    try:
-        return wall.replace(tzinfo=ZoneInfo(zone)).astimezone(timezone.get_fixed_timezone(0))
-    except (KeyError, ValueError, OSError, OverflowError):
-        return wall.replace(tzinfo=timezone.get_fixed_timezone(0))
-
-
-def _wall_clock(moment: datetime | None, zone: str) -> datetime | None:
-    if moment is None:
-        return None
-    try:
-        return moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    except (KeyError, ValueError, OSError):
-        return moment.replace(tzinfo=None)

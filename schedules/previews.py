@@ -24,6 +24,8 @@ class Preview:
     times: list[datetime] = field(default_factory=list)
     """The next runs in the schedule's own zone."""
     time_zone: str = "UTC"
+    notes: Mapping[datetime, str] = field(default_factory=dict)
+    """Why one of them will be left out or moved."""
     reading: Mapping[str, str] = field(default_factory=dict)
     """Form values that the words stand for."""
 
@@ -98,7 +100,8 @@ def preview_schedule(schedule: Schedule, now: datetime) -> Preview:
     if not times:
         return Preview(error="It would never run: its time has passed.", time_zone=zone)
     left = COUNT if schedule.max_runs is None else schedule.max_runs - schedule.planned_count
-    return Preview(sentence=timing.describe(), times=_local(times, zone)[:left], time_zone=zone)
+    notes = {moment: why for moment in times if (why := schedule.why_day_off(moment))}
+    return Preview(sentence=timing.describe(), times=_local(times, zone)[:left], time_zone=zone, notes=notes)
 
 
 def _local(times: list[datetime], zone: str) -> list[datetime]:

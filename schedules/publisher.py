@@ -10,7 +10,7 @@ from celery import Celery
 from django.db import close_old_connections, connection, transaction
 from kombu import Producer
 
-from runs import clock, failpoints, ledger
+from runs import canaries, clock, failpoints, ledger
 from runs.locking import skip_locked
 from runs.models import Run
 from runs.states import WAITING
@@ -86,6 +86,7 @@ class PublisherThread(threading.Thread):
         self._wake = threading.Event()
         self._stopped = threading.Event()
         self._is_broker_away = False
+        self._canaries = canaries.Sender()
 
     def wake(self) -> None:
         """Says that there is something to publish now."""
@@ -114,6 +115,7 @@ class PublisherThread(threading.Thread):
         with self._app.connection_for_write() as broker, broker.channel() as channel:
             producer = Producer(channel, auto_declare=False)
             while not self._stopped.is_set():
+                self._canaries.send_if_due(self._app, producer)
                 if not publish_due(self._app, producer):
                     if self._is_broker_away:
                         self._is_broker_away = False

@@ -14,6 +14,7 @@ from runs import clock, heartbeats, ledger
 from schedules import outside, planner
 from schedules.models import Schedule
 from schedules.publisher import PublisherThread
+from schedules.watchdog import WatchdogThread
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class LedgerScheduler(DatabaseScheduler):  # type: ignore[misc]
         self._last_heartbeat = 0.0
         self._last_rescue = 0.0
         self._publisher: PublisherThread | None = None
+        self._watchdog = WatchdogThread()
         super().__init__(*args, **kwargs)
         self.max_interval = settings.BEAT_TICK_SECONDS
 
@@ -53,6 +55,7 @@ class LedgerScheduler(DatabaseScheduler):  # type: ignore[misc]
         if self._publisher is None:
             self._publisher = PublisherThread(self.app)
             self._publisher.start()
+            self._watchdog.start()
             logger.info("beat is up (%s)", self._name)
         try:
             close_old_connections()
@@ -89,7 +92,8 @@ class LedgerScheduler(DatabaseScheduler):  # type: ignore[misc]
             logger.info("planned the occurrences of %s schedule(s)", handled)
         if time.monotonic() - self._last_heartbeat >= HEARTBEAT_SECONDS:
             self._last_heartbeat = time.monotonic()
-            heartbeats.beat(self._name, "beat", clock.now())
+            now = clock.now()
+            heartbeats.beat(self._name, "beat", now, skew_seconds=round(time.time() - now.timestamp(), 3))
 
     def _seconds_to_next(self) -> float:
         following = Schedule.objects.filter(next_due_at__isnull=False).order_by("next_due_at")
@@ -111,5 +115,6 @@ class LedgerScheduler(DatabaseScheduler):  # type: ignore[misc]
 
     def close(self) -> None:
         """Stops the publisher after the batch in hand."""
+        self._watchdog.stop()
         if self._publisher is not None:
             self._publisher.stop()

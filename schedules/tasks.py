@@ -1,9 +1,10 @@
-"""The one Celery task of the product: perform the run whose id the message carries."""
+"""The one Celery task that does work: perform the run whose id the message carries."""
 
 from __future__ import annotations
 
 from celery import shared_task
 
+from runs import canaries  # noqa: F401 - its task must be known wherever this one is
 from runs.tasks import JobFailed, LedgerTask, RunContext
 from schedules import kinds
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -11,13 +12,15 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from runs import clock, queries
+from runs import clock, form_errors, queries
 from runs.models import AuditEntry
 from runs.pages import page
-from schedules import previews, services
-from schedules.forms import PauseForm
+from runs.words import counted
+from schedules import backfill, previews, services
+from schedules.cron import CronError
 from schedules.models import Schedule
 from schedules.status import status_of
+from schedules.verb_forms import BackfillForm, PauseForm, ResumeForm
 
 
 @require_http_methods(["GET"])
@@ -58,15 +61,63 @@ def pause(request: HttpRequest, schedule_id: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def resume(request: HttpRequest, schedule_id: int) -> HttpResponse:
-    """Shows what was left out in the pause; resumes on POST without running any of it."""
+    """Shows what was left out in the pause and asks what becomes of it; resumes on POST."""
     schedule = _visible(request, schedule_id, "schedules.pause_schedule")
-    if request.method == "POST":
-        schedule = services.resume_schedule(request.user, schedule.pk)
-        messages.success(request, f"“{schedule}” is active again. Nothing that fell into the pause was run.")
-        return _back(schedule)
-    missed = queries.skipped_since(schedule.pk, schedule.paused_at) if schedule.paused_at else []
-    context = {"schedule": schedule, "missed": missed, "title": f"Resume “{schedule}”"}
+    missed = backfill.left_out_by_pause(schedule) if schedule.is_paused else []
+    may_run = bool(missed) and request.user.has_perm("schedules.run_schedule")
+    form = ResumeForm(request.POST if "run" in request.POST else None)
+    if request.method == "POST" and (form.is_valid() or not form.is_bound):
+        try:
+            run = form.cleaned_data["run"] if form.is_bound else "none"
+            services.resume_schedule(request.user, schedule.pk, run=run)
+        except ValidationError as error:
+            form_errors.show(form, error)
+        else:
+            made_up = {
+                "none": "Nothing that fell into the pause was run.",
+                "latest": "The latest run is being made up for.",
+            }
+            words = made_up.get(run, f"{len(missed)} runs are being made up for, one after another.")
+            messages.success(request, f"“{schedule}” is active again. {words}")
+            return _back(schedule)
+    context = {
+        "schedule": schedule,
+        "missed": missed,
+        "form": form if may_run else None,
+        "impact": _impact(schedule),
+        "title": f"Resume “{schedule}”",
+    }
     return page(request, "schedules/resume.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+def backfill_past(request: HttpRequest, schedule_id: int) -> HttpResponse:
+    """Lists the due times of a stretch of the past; runs them on POST, once per shown list."""
+    schedule = _visible(request, schedule_id, "schedules.run_schedule")
+    asked = request.POST if request.method == "POST" else request.GET
+    form = BackfillForm(asked if "start" in asked else None, time_zone=schedule.time_zone)
+    due_times: list[datetime] = []
+    if form.is_bound and form.is_valid():
+        start, end = form.cleaned_data["start"], form.cleaned_data["end"]
+        try:
+            if request.method == "POST":
+                key = request.POST.get("form_key", "")[:32]
+                runs = services.backfill_schedule(request.user, schedule.pk, start, end, key=key)
+                messages.success(request, f"{counted(len(runs), 'run')} of “{schedule}” started, one after another.")
+                return _back(schedule)
+            due_times = backfill.due_times(schedule, start, end, clock.now())
+        except (ValidationError, CronError) as error:
+            form_errors.show(form, error if isinstance(error, ValidationError) else ValidationError(str(error)))
+    context = {
+        "schedule": schedule,
+        "form": form,
+        "due_times": due_times,
+        "is_listed": form.is_bound and not form.errors,
+        "impact": _impact(schedule),
+        "form_key": uuid.uuid4().hex,
+        "title": f"Run past times of “{schedule}”",
+    }
+    return page(request, "schedules/backfill.html", context)
 
 
 @require_http_methods(["GET", "POST"])

@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import holidays
+from holidays import registry
 
 LONGEST_STREAK_DAYS = 60
 """No calendar has more days off in a row; a list that says so is a mistake."""
@@ -73,6 +75,11 @@ class WorkingDays:
                 return own.name
         return "" if self._public is None else str(self._public.get(day) or "")
 
+    def coming(self, after: date, count: int) -> list[tuple[date, str]]:
+        """The next holidays from ``after`` on, at most two years ahead."""
+        days = (after + timedelta(days=ahead) for ahead in range(731))
+        return list(islice(((day, name) for day in days if (name := self.holiday(day))), count))
+
     def is_working_day(self, day: date) -> bool:
         """Neither a holiday nor a weekend of the country (Saturday and Sunday where none is chosen)."""
         return day.weekday() not in self._weekend and not self.holiday(day)
@@ -108,6 +115,22 @@ def working_days(country: str, subdivision: str, own_days: str) -> WorkingDays:
     return WorkingDays(public, own)
 
 
-def countries() -> dict[str, list[str]]:
-    """The countries with known holidays, and the regions of each."""
-    return {code: list(regions) for code, regions in sorted(holidays.list_supported_countries(include_aliases=False).items())}
+def countries() -> dict[str, str]:
+    """The countries with known holidays: code and English name."""
+    names = {entry[1]: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", entry[0]) for entry in registry.COUNTRIES.values()}
+    return dict(sorted(names.items(), key=lambda item: item[1]))
+
+
+def region(country: str, text: str) -> str:
+    """The code of a region given by code or name. Raises CalendarError, naming the country's regions."""
+    text = text.strip()
+    if not text:
+        return ""
+    known = holidays.country_holidays(country)
+    names: dict[str, str] = {name.casefold(): code for name, code in getattr(known, "subdivisions_aliases", {}).items()}
+    names |= {code.casefold(): code for code in known.subdivisions}
+    if text.casefold() in names:
+        return names[text.casefold()]
+    if not names:
+        raise CalendarError(f"{countries()[country]} has the same holidays everywhere; leave this empty.")
+    raise CalendarError(f"“{text}” is no region of {countries()[country]}. There are: {', '.join(known.subdivisions)}.")

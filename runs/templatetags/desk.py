@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from django import template
 from django.utils import timezone
@@ -30,6 +32,12 @@ def in_zone(moment: datetime | None, zone: str) -> str:
 def in_zone_to_the_second(moment: datetime | None, zone: str) -> str:
     """ "Mon 3 Aug 2026, 09:00:05 CEST"."""
     return "" if moment is None else words.local(moment, zone, seconds=True)
+
+
+@register.filter
+def get(values: Mapping[Any, Any], key: Any) -> Any:
+    """The value kept under a key; empty when there is none."""
+    return values.get(key, "")
 
 
 @register.filter

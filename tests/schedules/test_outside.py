@@ -185,7 +185,7 @@ def test_a_pause_by_any_door_withdraws_what_waits(
     create: MakeSchedule, fake_clock: SetClock, pause: Callable[[Schedule], None]
 ) -> None:
     clock = fake_clock(FRIDAY)
-    schedule = create()
+    create()
     clock.value = MONDAY_NINE + timedelta(seconds=1)
     tick()
     assert Run.objects.get().state == State.PLANNED
@@ -226,7 +226,7 @@ def hand_written(name: str = "By hand", **values: Any) -> PeriodicTask:
     values.setdefault("task", "tests.add")
     if not any(key in values for key in ("crontab", "interval", "clocked", "solar")):
         values["crontab"] = CrontabSchedule.objects.create(minute="0", hour="9", timezone="Europe/Berlin")
-    (row,) = PeriodicTask.objects.bulk_create([PeriodicTask(name=name, **values)])  # no save(), no validation
+    (_row,) = PeriodicTask.objects.bulk_create([PeriodicTask(name=name, **values)])  # no save(), no validation
     return PeriodicTask.objects.get(name=name)
 
 
@@ -328,7 +328,9 @@ def test_an_idle_tick_costs_one_probe_however_many_schedules(create: MakeSchedul
     fake_clock(FRIDAY)
     create()
     tick()
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
         assert outside.reconcile() == 0
     assert len(queries) == 1
 
@@ -337,7 +339,7 @@ def test_a_row_that_cannot_be_reconciled_holds_up_nobody(
     create: MakeSchedule, fake_clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_clock(FRIDAY)
-    first, second = create(name="First"), create(name="Second")
+    _first, second = create(name="First"), create(name="Second")
     tick()
     Schedule.objects.update(expression="30 17 * * *")
     real = audit.record
@@ -352,5 +354,3 @@ def test_a_row_that_cannot_be_reconciled_holds_up_nobody(
     second.refresh_from_db()
     assert second.next_due_at == datetime(2026, 11, 21, 17, 30, tzinfo=UTC)
     assert not OutsideEdit.objects.exists()
-
-

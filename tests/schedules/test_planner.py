@@ -196,7 +196,9 @@ def test_a_long_outage_runs_only_the_cap_of_all(create: MakeSchedule, fake_clock
     rows = list(Run.objects.order_by("due_at"))
     assert sum(1 + row.folded_count for row in rows) == 2001
     planned = [row.due_at for row in rows if row.state == State.PLANNED]
-    assert planned == [clock.value.replace(second=0) - timedelta(minutes=n) for n in (3, 2, 1)], "the punctual one waits for none: overlap"
+    assert planned == [clock.value.replace(second=0) - timedelta(minutes=n) for n in (3, 2, 1)], (
+        "the punctual one waits for none: overlap"
+    )
 
 
 def test_spread_is_stored_per_occurrence_and_ends_before_the_next(create: MakeSchedule, fake_clock: SetClock) -> None:

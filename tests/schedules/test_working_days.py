@@ -8,7 +8,7 @@ import pytest
 
 from schedules import cron
 from schedules.timing import CronTiming, IntervalTiming, MovingTiming, OnceTiming
-from schedules.working_days import CalendarError, WorkingDays, countries, read_own_days, working_days
+from schedules.working_days import CalendarError, WorkingDays, countries, read_own_days, region, working_days
 
 
 def test_own_days_are_read_line_by_line() -> None:
@@ -33,7 +33,15 @@ def test_country_and_region() -> None:
         working_days("DE", "XX", "")
     with pytest.raises(CalendarError, match="no country or region"):
         working_days("ZZ", "", "")
-    assert "BY" in countries()["DE"]
+    assert countries()["DE"] == "Germany" and countries()["US"] == "United States"
+    assert (region("DE", "Bayern"), region("DE", " by "), region("DE", "")) == ("BY", "BY", "")
+    with pytest.raises(CalendarError, match=r"no region of Germany\. There are: BB, "):
+        region("DE", "Texas")
+
+
+def test_every_country_offered_can_be_read() -> None:
+    for code in countries():
+        working_days(code, "", "").next_working_day(date(2026, 12, 24))
 
 
 def test_weekends_are_the_countrys_own() -> None:
@@ -51,7 +59,9 @@ def test_the_next_working_day_skips_weekends_and_holidays() -> None:
 
 def test_a_calendar_without_any_working_day_is_refused() -> None:
     never = "\n".join(f"{month:02}-{day:02}" for month in range(1, 13) for day in range(1, 29))
-    days = working_days("", "", never + "\n" + "\n".join(f"{m:02}-{d}" for m in (1, 3, 5, 7, 8, 10, 12) for d in (29, 30, 31)))
+    days = working_days(
+        "", "", never + "\n" + "\n".join(f"{m:02}-{d}" for m in (1, 3, 5, 7, 8, 10, 12) for d in (29, 30, 31))
+    )
     with pytest.raises(CalendarError, match="no working day"):
         days.next_working_day(date(2026, 7, 1))
 

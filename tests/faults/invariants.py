@@ -1,0 +1,92 @@
+"""What must hold after every fault, counted in SQL and in the jobs' own journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from runs.models import Run
+from runs.states import FINAL, OPEN, State, Trigger
+from tests.faults.house import House, within
+from tests.faults.timetable import Timetable
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The figures of one test."""
+
+    due: int
+    lost: int
+    """Due times without a row, rows that did not end, and successes whose effect never happened."""
+    doubled: int
+    """Due times with two rows, and runs whose effect happened twice."""
+    overlapping: int
+    """Runs with two attempts at work at the same time."""
+    unexplained: int
+    """Rows that are neither a success nor carry a reason, and rows that nothing asked for."""
+    attempts: int
+
+    @property
+    def ok(self) -> bool:
+        return not (self.lost or self.overlapping or self.unexplained or self.doubled)
+
+    def figures(self, **more: float) -> dict[str, float]:
+        return {"due": self.due, "lost": self.lost, "double": self.doubled, "overlapping": self.overlapping, **more}
+
+
+def judge(house: House, timetable: Timetable, wait: float, *, repeats_allowed: bool = False) -> Verdict:
+    """Waits until every run has ended, at most ``wait`` seconds, and counts.
+
+    A worker killed between a job's effect and its record must repeat the job; with ``repeats_allowed`` such a repeat,
+    which never overlaps, is no double.
+    """
+    within(wait, lambda: all_ended(timetable))
+    rows = list(_rows(timetable.schedules))
+    states = {(row.schedule_id, row.due_at): row for row in rows}
+    ended = house.journal.ended()
+    lost = sum(1 for key in timetable.expected if key not in states)
+    lost += sum(1 for row in rows if row.state in OPEN)
+    lost += sum(1 for row in rows if row.state == State.SUCCEEDED and row.pk not in ended)
+    doubled = _doubles()
+    if not repeats_allowed:
+        doubled += sum(1 for count in house.journal.effects().values() if count > 1)
+    unexplained = sum(1 for row in rows if row.state in FINAL and row.state != State.SUCCEEDED and not row.reason)
+    unexplained += sum(1 for key in states if key not in timetable.expected)
+    return Verdict(
+        due=len(timetable.expected),
+        lost=lost,
+        doubled=doubled,
+        overlapping=len(house.journal.overlapping()),
+        unexplained=unexplained,
+        attempts=sum(row.attempt for row in rows),
+    )
+
+
+def all_ended(timetable: Timetable) -> bool:
+    rows = Run.objects.filter(trigger=Trigger.SCHEDULE)
+    return rows.count() >= len(timetable.expected) and not rows.filter(state__in=OPEN).exists()
+
+
+def run_ids(due: Iterable[tuple[int, datetime]]) -> set[int]:
+    """The runs of these occurrences."""
+    wanted = set(due)
+    found = Run.objects.filter(trigger=Trigger.SCHEDULE).values_list("pk", "schedule_id", "due_at")
+    return {pk for pk, schedule, moment in found if (schedule, moment) in wanted}
+
+
+def _rows(schedules: set[int]) -> Iterable[Run]:
+    rows = Run.objects.filter(trigger=Trigger.SCHEDULE).only("schedule_id", "due_at", "state", "reason", "attempt")
+    return (row for row in rows if row.schedule_id in schedules)
+
+
+def _doubles() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM runs_run WHERE trigger = 'schedule'"
+            " GROUP BY schedule_id, due_at HAVING count(*) > 1) AS doubled"
+        )
+        (count,) = cursor.fetchone()
+    return int(count)
