@@ -1,68 +1,209 @@
 """How fast due schedules reach the broker: ours against stock DatabaseScheduler and RedBeat, in the same run.
 
-Real beat processes, PostgreSQL and Valkey. What is timed is the length of the broker's queue, seen from outside, counted
-from the moment the schedules are due. ``--quick`` takes fewer schedules and leaves RedBeat out; it ends within 50 s.
+Real beat processes, a PostgreSQL that syncs to disk, Valkey. What is timed is the length of the broker's queue, seen
+from outside, from the moment the schedules are due. The full run takes crontabs of one minute; ``--quick`` takes
+intervals that are due at any second, and watches the peers for a few seconds only.
 
-    python -m tests.postgres python benchmarks/dispatch.py [--quick]
+    python benchmarks/dispatch.py [--quick]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import signal
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from statistics import quantiles
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scheduler_site.settings")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import redis  # noqa: E402
 
-from tests.integration.stack import Valkey  # noqa: E402
+from benchmarks.house import house, options, process, report, wait_until  # noqa: E402
 
-LEAD = 12.0
-"""Seconds between preparing the schedules and their due time, for the beat to start in."""
-
-
-def report(name: str, value: float, unit: str, **params: Any) -> None:
-    print(json.dumps({"name": name, "value": round(value, 4), "unit": unit, "params": params}), flush=True)
-
-
-@contextmanager
-def beat(app: str, *arguments: str) -> Iterator[None]:
-    """A beat process of its own, ended in peace."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", app, "beat", "--pidfile=", "--loglevel=ERROR", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+BEAT_START = 6.0
+"""Seconds that a beat gets to start in before its schedules are due."""
+BEAT = ("beat", "--pidfile=")
+TASK = "benchmarks.nothing"
+"""No peer knows it, so nothing but the scheduling is measured; our own rows say themselves what they run."""
+Arrivals = list[tuple[float, int]]
 
 
-def arrivals(length: Callable[[], int], due_at: float, count: int, patience: float) -> list[tuple[float, int]]:
+def main() -> None:
+    quick = options(__doc__ or "").quick
+    with house() as broker:
+        mine = ours(broker, 10_000, quick=quick)
+        peer(broker, "stock", 1_000, 8 if quick else 58, mine, quick=quick)
+        peer(broker, "redbeat", 1_000 if quick else 5_000, 6 if quick else 58, mine, quick=quick)
+        if not quick:
+            start_lateness(runs_a_minute=100)
+
+
+def ours(broker: redis.Redis, count: int, *, quick: bool) -> float:
+    """Plans and publishes ``count`` schedules on 50 different timings, all due at one moment; messages a second."""
+    due_at = _due_at(quick=quick, setting_up=4)
+    _our_schedules(count, due_at, quick=quick)
+    queue = f"{os.environ.get('BROKER_PREFIX', 'almanac:')}cleanup"
+    with process("scheduler_site", *BEAT):
+        if time.time() > due_at - 3:
+            print("the beat had no time to start; its start is part of the figures", file=sys.stderr)
+        seen = _arrivals(lambda: int(broker.llen(queue)), due_at, count, 40)
+        time.sleep(1)
+    from django.db.models import Max
+
+    from runs.models import Run
+
+    rows = Run.objects.filter(due_at=datetime.fromtimestamp(due_at, UTC))
+    ends = rows.aggregate(planned=Max("created_at"), published=Max("published_at"))
+    planned = ends["planned"].timestamp() - due_at
+    published = ends["published"].timestamp() - due_at
+    pushed, inserted = _limits(broker, count)
+    params = {"schedules": count, "timings": 50, "arrived": seen[-1][1], "ledger_rows": rows.count()}
+    report("dispatch.rate", _rate(seen), "messages/s", **params)
+    report("dispatch.last_published_s", seen[-1][0], "s", **params)
+    report("dispatch.p99_lateness_s", _lateness(seen, 0.99), "s", **params)
+    report("dispatch.last_planned_s", planned, "s", marked_published_s=round(published, 3))
+    report("dispatch.time_vs_bare_lpush", seen[-1][0] / pushed, "times", bare_s=round(pushed, 3))
+    report("dispatch.time_vs_bare_insert", seen[-1][0] / inserted, "times", bare_s=round(inserted, 3))
+    return _rate(seen)
+
+
+def peer(broker: redis.Redis, name: str, count: int, watched_s: float, mine: float, *, quick: bool) -> None:
+    """The same kind of schedules under another scheduler: its rate while ``count`` of them are due."""
+    broker.flushall()
+    prepare = _stock_tasks if name == "stock" else _redbeat_entries
+    due_at = _due_at(quick=quick, setting_up=2 if quick else count / 700)
+    prepare(count, due_at, quick=quick)
+    with process(f"benchmarks.peers:{name}", *BEAT):
+        seen = _arrivals(lambda: int(broker.llen("celery")), due_at, count, watched_s)
+    rate = _rate(seen)
+    report(f"dispatch.{name}_rate", rate, "messages/s", schedules=count, arrived=seen[-1][1] if seen else 0, watched_s=watched_s)
+    report(f"dispatch.rate_vs_{name}", mine / max(rate, 0.01), "times", ours=10_000, theirs=count)
+
+
+def start_lateness(runs_a_minute: int) -> None:
+    """From the due time to the claim, right before the first line of the job, at a steady pace."""
+    from runs.models import Run
+    from schedules.models import OutsideEdit, Schedule
+
+    _clear()
+    first = time.time() + 12
+    ids = _tasks(runs_a_minute, crontab=None)
+    moments = [datetime.fromtimestamp(first + 60 / runs_a_minute * n, UTC) for n in range(runs_a_minute)]
+    Schedule.objects.bulk_create(
+        Schedule(
+            periodic_task_id=task_id, kind="cleanup", target_id=_policy(), mode="once", once_at=moment, next_due_at=moment,
+            cursor_at=moment - timedelta(hours=1),
+        )
+        for task_id, moment in zip(ids, moments, strict=True)
+    )  # fmt: skip
+    OutsideEdit.objects.all().delete()
+    with process("scheduler_site", *BEAT), process("scheduler_site", "worker", "--concurrency=2", "--without-mingle"):
+        wait_until(first + 65)
+    waits = [
+        (run.started_at - run.due_at).total_seconds()
+        for run in Run.objects.filter(due_at__in=moments, started_at__isnull=False)
+    ]
+    figures = quantiles(waits, n=100)
+    report("dispatch.due_to_start_p99_s", figures[98], "s", runs=len(waits), of=runs_a_minute, p50_s=round(figures[49], 3))
+
+
+def _due_at(*, quick: bool, setting_up: float) -> float:
+    """When the schedules are due: the next full minute that leaves time to set up, or in quick runs simply later."""
+    earliest = time.time() + setting_up + BEAT_START
+    return float(int(earliest) + 1) if quick else float((int(earliest) // 60 + 1) * 60)
+
+
+def _our_schedules(count: int, due_at: float, *, quick: bool) -> None:
+    from schedules.models import OutsideEdit, Schedule
+
+    _clear()
+    due = datetime.fromtimestamp(due_at, UTC)
+    policy = _policy()
+    values: list[dict[str, object]] = [
+        {"mode": "interval", "every_seconds": 3600 + n, "anchor_at": due - timedelta(seconds=3600 + n)}
+        if quick
+        # Different texts with the same next due time: each is evaluated for itself.
+        else {"mode": "cron", "expression": f"{due.minute},{(due.minute + 1 + n) % 60} * * * *"}
+        for n in range(50)
+    ]
+    Schedule.objects.bulk_create(
+        (
+            Schedule(
+                periodic_task_id=task_id, kind="cleanup", target_id=policy, cursor_at=due - timedelta(seconds=50),
+                next_due_at=due, **values[n % 50],
+            )
+            for n, task_id in enumerate(_tasks(count))
+        ),
+        batch_size=2000,
+    )  # fmt: skip
+    OutsideEdit.objects.all().delete()  # they were written as a whole; nothing is to be reconciled
+
+
+def _stock_tasks(count: int, due_at: float, *, quick: bool) -> None:
+    from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+    _clear()
+    if not quick:
+        _tasks(count, crontab=CrontabSchedule.objects.create())
+        return
+    interval = IntervalSchedule.objects.create(every=3600, period=IntervalSchedule.SECONDS)
+    ids = _tasks(count, crontab=None)
+    last = datetime.fromtimestamp(due_at, UTC) - timedelta(hours=1)
+    PeriodicTask.objects.filter(pk__in=ids).update(interval=interval, last_run_at=last)
+
+
+def _redbeat_entries(count: int, due_at: float, *, quick: bool) -> None:
+    from celery.schedules import crontab, schedule
+    from redbeat import RedBeatSchedulerEntry
+
+    from benchmarks.peers import redbeat as app
+
+    last = datetime.fromtimestamp(due_at, UTC) - timedelta(hours=1)
+    every = schedule(3600, app=app) if quick else crontab()
+    for number in range(count):
+        entry = RedBeatSchedulerEntry(f"r{number}", TASK, every, app=app)
+        if quick:
+            entry.last_run_at = last
+        entry.save()
+
+
+def _tasks(count: int, crontab: object | None = "own") -> list[int]:
+    from django_celery_beat.models import CrontabSchedule, PeriodicTask
+
+    if crontab == "own":
+        crontab = CrontabSchedule.objects.create()
+    rows = (PeriodicTask(name=f"s{n}", task=TASK, crontab=crontab) for n in range(count))
+    PeriodicTask.objects.bulk_create(rows, batch_size=2000)
+    return list(PeriodicTask.objects.order_by("id").values_list("id", flat=True))
+
+
+def _policy() -> int:
+    from cleanup.models import CleanupPolicy
+
+    policy, _ = CleanupPolicy.objects.get_or_create(name="benchmark", defaults={"targets": ["sessions"], "days": 30})
+    return int(policy.pk)
+
+
+def _clear() -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "TRUNCATE runs_run, schedules_schedule, schedules_outsideedit, django_celery_beat_periodictask,"
+            " django_celery_beat_crontabschedule, django_celery_beat_intervalschedule CASCADE"
+        )
+
+
+def _arrivals(length: Callable[[], int], due_at: float, count: int, patience: float) -> Arrivals:
     """(seconds after the due time, messages in the queue), until all are there or patience ends."""
-    seen: list[tuple[float, int]] = []
+    wait_until(due_at - 0.2)
+    before = length()  # canaries
+    seen: Arrivals = []
     while time.time() < due_at + patience:
-        now, messages = time.time(), length()
+        now, messages = time.time(), length() - before
         if messages and (not seen or messages != seen[-1][1]):
             seen.append((now - due_at, messages))
             if messages >= count:
@@ -71,109 +212,17 @@ def arrivals(length: Callable[[], int], due_at: float, count: int, patience: flo
     return seen
 
 
-def rate(seen: list[tuple[float, int]]) -> float:
+def _rate(seen: Arrivals) -> float:
     """Messages a second from the due time to the last arrival."""
     return seen[-1][1] / max(seen[-1][0], 0.01) if seen else 0.0
 
 
-def lateness(seen: list[tuple[float, int]], share: float) -> float:
+def _lateness(seen: Arrivals, share: float) -> float:
     """When this share of the messages that came had arrived."""
     return next(at for at, messages in seen if messages >= share * seen[-1][1])
 
 
-def prepare(valkey: Valkey, data_dir: str) -> None:
-    os.environ |= {"DATA_DIR": data_dir, "BROKER_URL": valkey.url}
-    import django
-
-    django.setup()
-    from django.core.management import call_command
-
-    call_command("migrate", verbosity=0)
-
-
-def clear() -> None:
-    from django_celery_beat.models import CrontabSchedule, PeriodicTask
-
-    from runs.models import Run
-    from schedules.models import Schedule
-
-    for model in (Run, Schedule, PeriodicTask, CrontabSchedule):
-        model.objects.all().delete()
-
-
-def tasks(count: int) -> list[int]:
-    from django_celery_beat.models import CrontabSchedule, PeriodicTask
-
-    every_minute = CrontabSchedule.objects.create()
-    PeriodicTask.objects.bulk_create(
-        (PeriodicTask(name=f"s{n}", task="schedules.run_job", crontab=every_minute) for n in range(count)), batch_size=2000
-    )
-    return list(PeriodicTask.objects.order_by("id").values_list("id", flat=True))
-
-
-def ours(broker: redis.Redis, count: int, distinct: int) -> tuple[list[tuple[float, int]], int]:
-    """Schedules on ``distinct`` patterns, all due at one minute; returns the arrivals and the ledger rows."""
-    from cleanup.models import CleanupPolicy
-    from runs.models import Run
-    from schedules.models import Schedule
-
-    clear()
-    policy, _ = CleanupPolicy.objects.get_or_create(name="benchmark", defaults={"targets": ["sessions"], "days": 30})
-    ids = tasks(count)
-    due = next_minute()
-    cursor = datetime.fromtimestamp(time.time()).astimezone()
-    minute = datetime.fromtimestamp(due).astimezone().minute
-    Schedule.objects.bulk_create(
-        (
-            Schedule(
-                periodic_task_id=task_id, kind="cleanup", target_id=policy.pk, cursor_at=cursor,
-                # Different texts with the same next due time: each is evaluated for itself.
-                expression=f"{minute},{(minute + 1 + n % distinct) % 60} * * * *",
-                next_due_at=datetime.fromtimestamp(due).astimezone(),
-            )
-            for n, task_id in enumerate(ids)
-        ),
-        batch_size=2000,
-    )  # fmt: skip
-    queue = f"{os.environ.get('BROKER_PREFIX', 'almanac:')}cleanup"
-    with beat("scheduler_site"):
-        seen = arrivals(lambda: int(broker.llen(queue)), due, count, 55)
-    return seen, Run.objects.filter(due_at=datetime.fromtimestamp(due).astimezone()).count()
-
-
-def stock(broker: redis.Redis, count: int, patience: float) -> list[tuple[float, int]]:
-    """The same number of every-minute crontabs under the stock scheduler."""
-    clear()
-    broker.flushall()
-    tasks(count)
-    due = next_minute()
-    with beat("benchmarks.peers:stock"):
-        return arrivals(lambda: int(broker.llen("celery")), due, count, patience)
-
-
-def redbeat(broker: redis.Redis, count: int) -> list[tuple[float, int]]:
-    """Every-minute crontabs under RedBeat."""
-    from celery.schedules import crontab
-    from redbeat import RedBeatSchedulerEntry
-
-    from benchmarks.peers import redbeat as app
-
-    broker.flushall()
-    started = time.time()
-    for number in range(count):
-        RedBeatSchedulerEntry(f"r{number}", "schedules.run_job", crontab(), app=app).save()
-    due = next_minute()
-    print(f"RedBeat: {count} entries saved in {time.time() - started:.1f} s", file=sys.stderr)
-    with beat("benchmarks.peers:redbeat"):
-        return arrivals(lambda: int(broker.llen("celery")), due, count, 55)
-
-
-def next_minute() -> float:
-    """The next full minute that leaves a beat the time to start."""
-    return float((int(time.time() + LEAD) // 60 + 1) * 60)
-
-
-def limits(broker: redis.Redis, count: int) -> tuple[float, float]:
+def _limits(broker: redis.Redis, count: int) -> tuple[float, float]:
     """Seconds for a bare pipelined LPUSH of as many messages, and for a bare bulk INSERT of the same rows."""
     from django.db import connection
 
@@ -187,62 +236,12 @@ def limits(broker: redis.Redis, count: int) -> tuple[float, float]:
     pushed = time.perf_counter() - started
     broker.delete("bare")
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TEMP TABLE bare (LIKE runs_run INCLUDING DEFAULTS INCLUDING INDEXES)")
+        cursor.execute("CREATE TABLE bare (LIKE runs_run INCLUDING DEFAULTS INCLUDING INDEXES)")
         started = time.perf_counter()
         cursor.execute("INSERT INTO bare SELECT * FROM runs_run LIMIT %s", [count])
         inserted = time.perf_counter() - started
+        cursor.execute("DROP TABLE bare")
     return pushed, inserted
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    global LEAD
-    count, peer_count = (2_000, 300) if options.quick else (10_000, 1_000)
-    with tempfile.TemporaryDirectory(prefix="almanac-bench-") as directory:
-        valkey = Valkey(Path(directory) / "valkey")
-        valkey.start()
-        try:
-            prepare(valkey, directory)
-            broker = redis.Redis(port=valkey.port)
-            if options.quick:
-                quick(broker, count, peer_count)
-            else:
-                full(broker, count, peer_count)
-        finally:
-            valkey.kill()
-
-
-def quick(broker: redis.Redis, count: int, peer_count: int) -> None:
-    """No waiting for full minutes: the backlog of one due time, planned and published by one beat each."""
-    global next_minute
-    next_minute = lambda: time.time() + 0.0  # noqa: E731 - due at once; the start of the process is part of the time
-    report_ours(broker, count, distinct=50)
-
-
-def full(broker: redis.Redis, count: int, peer_count: int) -> None:
-    mine = report_ours(broker, count, distinct=50)
-    theirs = stock(broker, peer_count, 58)
-    report("dispatch.stock_rate", rate(theirs), "messages/s", schedules=peer_count, arrived=theirs[-1][1] if theirs else 0)
-    report("dispatch.rate_vs_stock", mine / max(rate(theirs), 0.01), "times", ours=count, stock=peer_count)
-    red = redbeat(broker, count // 2)
-    report("dispatch.redbeat_rate", rate(red), "messages/s", schedules=count // 2, arrived=red[-1][1] if red else 0)
-    report("dispatch.rate_vs_redbeat", mine / max(rate(red), 0.01), "times", ours=count, redbeat=count // 2)
-
-
-def report_ours(broker: redis.Redis, count: int, distinct: int) -> float:
-    broker.flushall()
-    seen, rows = ours(broker, count, distinct)
-    pushed, inserted = limits(broker, rows)
-    arrived = seen[-1][1] if seen else 0
-    params = {"schedules": count, "patterns": distinct, "arrived": arrived, "ledger_rows": rows}
-    report("dispatch.rate", rate(seen), "messages/s", **params)
-    report("dispatch.last_published_s", seen[-1][0] if seen else -1, "s", **params)
-    report("dispatch.p99_lateness_s", lateness(seen, 0.99) if seen else -1, "s", **params)
-    report("dispatch.time_vs_bare_lpush", seen[-1][0] / pushed if seen else -1, "times", bare_s=round(pushed, 3))
-    report("dispatch.time_vs_bare_insert", seen[-1][0] / inserted if seen else -1, "times", bare_s=round(inserted, 3))
-    return rate(seen)
 
 
 if __name__ == "__main__":

@@ -171,10 +171,12 @@ LOGGING = {
         # Sixteen lines a minute about canaries that are well would hide the rest.
         "no_canaries": {
             "()": "django.utils.log.CallbackFilter",
-            "callback": lambda record: not (
-                record.levelname == "INFO"
-                and isinstance(record.args, dict)
-                and record.args.get("name") == "runs.canary"
+            "callback": lambda record: (
+                not (
+                    record.levelname == "INFO"
+                    and isinstance(record.args, dict)
+                    and record.args.get("name") == "runs.canary"
+                )
             ),
         },
     },

@@ -48,7 +48,8 @@ class Schedule(models.Model):
         INTERVAL = "interval", "Every so often"
         ONCE = "once", "Once"
 
-    periodic_task = models.OneToOneField(PeriodicTask, on_delete=models.CASCADE, related_name="schedule")
+    # Not "schedule": that is a property of PeriodicTask, which stock tools use.
+    periodic_task = models.OneToOneField(PeriodicTask, on_delete=models.CASCADE, related_name="desk_schedule")
     kind = models.CharField(max_length=40)
     target_id = models.BigIntegerField()
     owner = models.ForeignKey(

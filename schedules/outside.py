@@ -52,7 +52,7 @@ def reconcile() -> int:
         known = dict(Schedule.objects.filter(pk__in=schedule_ids).values_list("pk", "periodic_task_id"))
         for gone in schedule_ids - known.keys():
             ledger.withdraw(gone, Reason.ENDED, "the schedule was deleted")
-        rows = PeriodicTask.objects.select_related("crontab", "interval", "clocked", "solar", "schedule")
+        rows = PeriodicTask.objects.select_related("crontab", "interval", "clocked", "solar", "desk_schedule")
         for task in rows.filter(pk__in=task_ids | set(known.values())):
             _guarded(task, now, schedule_ids)
     return len(notes)
@@ -62,8 +62,8 @@ def _guarded(task: PeriodicTask, now: datetime, changed: set[int]) -> None:
     """One row that cannot be reconciled must not hold up the others."""
     try:
         with transaction.atomic():
-            if hasattr(task, "schedule"):
-                _follow(task, _locked(task.schedule.pk), now, is_ours=task.schedule.pk in changed)
+            if hasattr(task, "desk_schedule"):
+                _follow(task, _locked(task.desk_schedule.pk), now, is_ours=task.desk_schedule.pk in changed)
             else:
                 _adopt(task, now)
     except Exception:
