@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test lint
+.PHONY: help run test lint faults
 
 help:
 	@echo "make run    start everything with demo data (PORT=, DATA_DIR=, ADMIN_PASSWORD=)"
 	@echo "make test   run the tests on SQLite and on PostgreSQL"
 	@echo "make lint   style, types, import layers, migrations"
+	@echo "make faults breaks every part for hours, on SQLite and on PostgreSQL, and prints the tables"
 
 $(VENV)/.installed: requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -35,3 +36,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 	DATA_DIR=$$(mktemp -d) $(BIN)/python manage.py makemigrations --check --dry-run
 	DATA_DIR=$$(mktemp -d) SECRET_KEY=$$($(BIN)/python -c "import secrets; print(secrets.token_urlsafe(50))") PUBLIC_URL=https://almanac.example.org $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+faults: $(VENV)/.installed-dev
+	DATABASE_URL= $(BIN)/python -m tests.faults --full --markdown
+	$(BIN)/python -m tests.postgres $(BIN)/python -m tests.faults --full --markdown

@@ -38,7 +38,9 @@ def options(description: str) -> argparse.Namespace:
 def house() -> Iterator[redis.Redis]:
     """Migrated, empty, and gone afterwards. Uses the PostgreSQL of DATABASE_URL, or an embedded one that syncs to disk."""
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="almanac-bench-", ignore_cleanup_errors=True)))
+        directory = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="almanac-bench-", ignore_cleanup_errors=True))
+        )
         directory.chmod(0o755)  # the embedded server runs as a user of its own
         if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
             os.environ["DATABASE_URL"] = _postgres(stack, directory)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce
 
@@ -118,12 +118,32 @@ class Occurrence:
 _OCCURRENCE_COLUMNS = tuple(field.name for field in fields(Occurrence))
 
 
-def plan_many(occurrences: Sequence[Occurrence]) -> None:
-    """Inserts occurrences; one that exists already (same schedule, same due time) is left as it is."""
+class Unsent(NamedTuple):
+    """A planned run: what its message says, and where it goes."""
+
+    pk: int
+    queue: str
+    time_limit_seconds: int
+
+
+def plan_many(occurrences: Sequence[Occurrence], now: datetime, *, hold: timedelta | None = None) -> list[Unsent]:
+    """Inserts occurrences; one that exists already (same schedule, same due time) is left as it is.
+
+    With ``hold`` the caller undertakes to send what it gets back within that time; after it, any beat does. Where the
+    database cannot say what it inserted (SQLite) nothing comes back, and nothing is held.
+    """
     if not occurrences:
-        return
+        return []
     columns = {name: [getattr(one, name) for one in occurrences] for name in _OCCURRENCE_COLUMNS}
-    bulk.insert_ignoring(Run, columns, {"created_at": clock.now()})
+    if hold is None or not bulk.CAN_RETURN[connection.vendor]:
+        bulk.insert_ignoring(Run, columns, {"created_at": now})
+        return []
+    held = now + hold
+    columns["next_publish_at"] = [held if at is not None and at <= now else at for at in columns["next_publish_at"]]
+    inserted = bulk.insert_ignoring(
+        Run, columns, {"created_at": now}, returning=("id", "queue", "time_limit_seconds", "next_publish_at")
+    )
+    return [Unsent(pk, queue, limit) for pk, queue, limit, send_at in inserted if send_at == held]
 
 
 def mark_published(run_ids: Sequence[int], now: datetime) -> None:
@@ -167,6 +187,7 @@ def claim(run_id: int, worker: str) -> Claim | None:
                 lease_until=now + timedelta(seconds=settings.LEASE_SECONDS),
                 worker=worker,
                 next_publish_at=None,
+                published_at=Coalesce("published_at", Value(now)),  # it came before the mark
                 started_at=now,
                 reason="",
                 reason_text="",

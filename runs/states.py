@@ -20,6 +20,8 @@ class State(models.TextChoices):
 
 WAITING = (State.PLANNED, State.PUBLISHED)
 OPEN = (State.PLANNED, State.PUBLISHED, State.RUNNING)
+EXCEPTIONS = (State.FAILED, State.CANCELLED, State.SKIPPED, State.MISSED)
+"""Ends that somebody may want to find among very many that went well."""
 FINAL = (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.SKIPPED, State.MISSED)
 
 ALLOWED: dict[State, frozenset[State]] = {

@@ -52,8 +52,9 @@ class Schedule(models.Model):
     periodic_task = models.OneToOneField(PeriodicTask, on_delete=models.CASCADE, related_name="desk_schedule")
     kind = models.CharField(max_length=40)
     target_id = models.BigIntegerField()
+    # Without indexes of their own, the foreign keys here cost nothing when the beat moves a schedule on.
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
 
     mode = models.CharField(max_length=8, choices=Mode.choices, default=Mode.CRON)
@@ -68,7 +69,7 @@ class Schedule(models.Model):
     max_runs = models.PositiveIntegerField(null=True, blank=True, validators=[MinValueValidator(1)])
 
     calendar = models.ForeignKey(
-        HolidayCalendar, null=True, blank=True, on_delete=models.PROTECT, related_name="schedules"
+        HolidayCalendar, null=True, blank=True, on_delete=models.PROTECT, related_name="schedules", db_index=False
     )
     calendar_rule = models.CharField(max_length=8, choices=CALENDAR_CHOICES, default="skip")
     jitter_seconds = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(86400)])
@@ -92,7 +93,7 @@ class Schedule(models.Model):
     paused_until = models.DateTimeField(null=True, blank=True)
     pause_reason = models.CharField(max_length=200, blank=True)
     paused_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
     skip_at = models.DateTimeField(null=True, blank=True)
     broken_reason = models.CharField(max_length=300, blank=True)
@@ -124,7 +125,8 @@ class Schedule(models.Model):
 
     @property
     def name(self) -> str:
-        return str(self.periodic_task.name)
+        # A query may bring it along as joined_name, so that the PeriodicTask need not be loaded.
+        return self.__dict__.get("joined_name") or str(self.periodic_task.name)
 
     @property
     def is_paused(self) -> bool:

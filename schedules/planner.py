@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
 from django.db import models, transaction
-from django.db.models import Count
+from django.db.models import Count, F
 from django_celery_beat.models import PeriodicTask
 
 from runs import bulk, clock, failpoints, ledger, outcomes
@@ -30,15 +30,8 @@ from schedules.policies import Decision, decide
 logger = logging.getLogger(__name__)
 
 BATCH = 1000
-PLANNED_BY = (
-    "kind", "target_id", "mode", "expression", "time_zone", "every_seconds", "anchor_at", "once_at", "ends_at", "max_runs",
-    "missed", "missed_cap", "start_deadline_seconds", "overlap", "time_limit_seconds", "retries", "retry_delay_seconds",
-    "jitter_seconds", "calendar_id", "calendar_rule", "paused_at", "paused_until",
-    "pause_reason", "skip_at", "broken_reason", "cursor_at", "next_due_at", "planned_count", "spec_version",
-    "settled_timing",
-    "periodic_task__name", "periodic_task__total_run_count",
-)  # fmt: skip
-"""What a decision needs of a schedule; loading the rest would cost more than deciding."""
+HELD = timedelta(seconds=10)
+"""A beat sends what it planned within this time; if it dies, another beat sends it then."""
 OCCURRENCES_PER_SCHEDULE = 1000
 """Due times decided for one schedule in one transaction. After a long outage the rest follows in the next, and the
 ones that nobody will run again are summed up, so that a year of minutes does not fill the ledger."""
@@ -56,8 +49,11 @@ class _Outcome:
     broken_reason: str = ""
 
 
-def plan_due() -> int:
-    """Plans everything that is due now, one batch; returns how many schedules were handled."""
+def plan_due(hand_over: Callable[[list[ledger.Unsent]], None] | None = None) -> int:
+    """Plans everything that is due now, one batch; returns how many schedules were handled.
+
+    ``hand_over`` gets the planned runs once they are committed, to send them without reading them back.
+    """
     due = Schedule.objects.filter(next_due_at__lte=clock.now())
     if not due.exists():  # the idle tick: one index probe, no write lock
         return 0
@@ -65,8 +61,10 @@ def plan_due() -> int:
         now = clock.now()
         batch = list(locked(due).order_by("next_due_at")[:BATCH])
         failpoints.passing("before_insert")
-        settle(batch, now)
+        unsent = settle(batch, now, hold=None if hand_over is None else HELD)
     failpoints.passing("after_commit")
+    if hand_over is not None and unsent:
+        hand_over(unsent)
     return len(batch)
 
 
@@ -81,15 +79,15 @@ def end_pauses() -> int:
         settle(batch, now)
         ended = [schedule.pk for schedule in batch]
         Schedule.objects.filter(pk__in=ended).update(paused_at=None, paused_until=None, pause_reason="", paused_by=None)
-        PeriodicTask.objects.filter(schedule__in=ended).update(enabled=True)
+        PeriodicTask.objects.filter(desk_schedule__in=ended).update(enabled=True)
     return len(batch)
 
 
-def settle(schedules: Sequence[Schedule], now: datetime) -> None:
+def settle(schedules: Sequence[Schedule], now: datetime, *, hold: timedelta | None = None) -> list[ledger.Unsent]:
     """Decides every due time up to ``now`` for these (locked) schedules and moves their cursors.
 
     Call it inside a transaction; services call it before they pause, resume or edit, so that each due time
-    is decided under the rules that held when it fell due.
+    is decided under the rules that held when it fell due. For ``hold`` see :func:`runs.ledger.plan_many`.
     """
     unfinished = _unfinished([schedule.pk for schedule in schedules])
     _give_calendars(schedules)
@@ -117,11 +115,12 @@ def settle(schedules: Sequence[Schedule], now: datetime) -> None:
         for decision, further in _folded(decisions) if is_backlog else ((decision, 0) for decision in decisions):
             rows.append(_row(schedule, decision, now, label, further))
         outcomes.append(outcome)
-    ledger.plan_many(rows)
+    unsent = ledger.plan_many(rows, now, hold=hold)
     _tell_missed(rows)
     failpoints.passing("after_insert")
     _write_back(outcomes, now)
     failpoints.passing("before_commit")
+    return unsent
 
 
 def aim(schedule: Schedule, after: datetime) -> None:
@@ -249,7 +248,7 @@ def _unfinished(schedule_ids: Iterable[int]) -> dict[int, tuple[int, int]]:
 
 def locked(schedules: models.QuerySet[Schedule]) -> models.QuerySet[Schedule]:
     """The rows locked for this transaction; rows that another beat holds are left to it."""
-    return skip_locked(schedules.select_related("periodic_task").only(*PLANNED_BY))
+    return skip_locked(schedules.annotate(joined_name=F("periodic_task__name")))
 
 
 def _write_back(outcomes: Sequence[_Outcome], now: datetime) -> None:
@@ -264,9 +263,11 @@ def _write_back(outcomes: Sequence[_Outcome], now: datetime) -> None:
         Schedule, [schedule.pk for schedule in moved], {name: [getattr(row, name) for row in moved] for name in columns}
     )
     # The stock counters are what stock tools show; ours are the ledger.
-    counted = [outcome for outcome in outcomes if outcome.planned]
-    tasks = [outcome.schedule.periodic_task for outcome in counted]
-    totals = [task.total_run_count + outcome.planned for task, outcome in zip(tasks, counted, strict=True)]
-    bulk.update_by_id(
-        PeriodicTask, [task.pk for task in tasks], {"last_run_at": [now] * len(tasks), "total_run_count": totals}
-    )
+    by_count: dict[int, list[int]] = defaultdict(list)
+    for outcome in outcomes:
+        if outcome.planned:
+            by_count[outcome.planned].append(outcome.schedule.periodic_task_id)
+    for count, task_ids in by_count.items():
+        PeriodicTask.objects.filter(pk__in=task_ids).update(
+            last_run_at=now, total_run_count=F("total_run_count") + count
+        )

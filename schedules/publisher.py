@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from celery import Celery
@@ -11,14 +13,17 @@ from django.db import close_old_connections, connection, transaction
 from kombu import Producer
 
 from runs import canaries, clock, failpoints, ledger
+from runs.ledger import Unsent
 from runs.locking import skip_locked
 from runs.models import Run
 from runs.states import WAITING
-from schedules.tasks import TASK
+from schedules import messages
 
 logger = logging.getLogger(__name__)
 
 BATCH = 1000
+MOST_TAKEN = 50
+"""Batches kept in memory; what is beyond comes from the ledger."""
 RESERVED_SECONDS = 10
 """While a batch is on its way to the broker no other beat sends it; a beat that dies leaves it for this long."""
 
@@ -31,27 +36,32 @@ def publish_due(app: Celery, producer: Producer) -> int:
     now = clock.now()
     ledger.expire_unstarted(now)
     batch = _reserve(now)
-    if not batch:
-        return 0
+    if batch:
+        publish(app, producer, batch)
+    return len(batch)
+
+
+def publish(app: Celery, producer: Producer, batch: Sequence[Unsent]) -> None:
+    """Sends runs that this beat has reserved, and notes it. Raises as :func:`publish_due` does."""
     failpoints.passing("before_publish")
     try:
-        send(app, producer, batch)
+        messages.send(app, producer, batch)
     except Exception:
         # Delivery is unknown: some messages may have arrived, and a second copy is dropped at claim.
         _release([run.pk for run in batch])
         raise
     failpoints.passing("after_publish")
-    ledger.mark_published([run.pk for run in batch], now)
-    return len(batch)
+    ledger.mark_published([run.pk for run in batch], clock.now())
 
 
-def _reserve(now: datetime) -> list[Run]:
+def _reserve(now: datetime) -> list[Unsent]:
     """Picks due runs and keeps other beats from sending them for a moment."""
     due = Run.objects.filter(state__in=WAITING, next_publish_at__lte=now)
     if not due.exists():
         return []
     with transaction.atomic():
-        batch = list(skip_locked(due).only("pk", "queue", "time_limit_seconds").order_by("next_publish_at")[:BATCH])
+        rows = skip_locked(due).order_by("next_publish_at").values_list("pk", "queue", "time_limit_seconds")[:BATCH]
+        batch = [Unsent(*row) for row in rows]
         Run.objects.filter(pk__in=[run.pk for run in batch]).update(
             next_publish_at=now + timedelta(seconds=RESERVED_SECONDS)
         )
@@ -60,21 +70,6 @@ def _reserve(now: datetime) -> list[Run]:
 
 def _release(run_ids: list[int]) -> None:
     Run.objects.filter(pk__in=run_ids, state__in=WAITING).update(next_publish_at=clock.now() + timedelta(seconds=1))
-
-
-def send(app: Celery, producer: Producer, batch: list[Run]) -> None:
-    """Puts one message per run on its queue, pipelined where the transport can."""
-    with producer.batch(max_size=BATCH):  # type: ignore[attr-defined]
-        for run in batch:
-            hard = run.time_limit_seconds + 30
-            message = app.amqp.as_task_v2(
-                str(run.pk), TASK, args=(run.pk,), time_limit=hard, soft_time_limit=run.time_limit_seconds,
-                ignore_result=True, argsrepr=f"({run.pk},)", kwargsrepr="{}", origin="almanac",
-            )  # fmt: skip
-            producer.publish(
-                message.body, routing_key=run.queue, serializer="json", headers=message.headers,
-                **message.properties,
-            )  # fmt: skip
 
 
 class PublisherThread(threading.Thread):
@@ -87,9 +82,19 @@ class PublisherThread(threading.Thread):
         self._stopped = threading.Event()
         self._is_broker_away = False
         self._canaries = canaries.Sender()
+        self._taken: deque[list[Unsent]] = deque()
 
     def wake(self) -> None:
         """Says that there is something to publish now."""
+        self._wake.set()
+
+    def take(self, unsent: list[Unsent]) -> None:
+        """Takes runs that were planned a moment ago and that nobody else sends for now.
+
+        While the broker is away they are left to the ledger, which offers them again soon.
+        """
+        if not self._is_broker_away and len(self._taken) < MOST_TAKEN:
+            self._taken.append(unsent)
         self._wake.set()
 
     def stop(self) -> None:
@@ -107,6 +112,7 @@ class PublisherThread(threading.Thread):
                 self._drain()
             except Exception as error:
                 connection.close()
+                self._taken.clear()
                 self._note_outage(error)
                 self._stopped.wait(1)
         connection.close()
@@ -116,6 +122,8 @@ class PublisherThread(threading.Thread):
             producer = Producer(channel, auto_declare=False)
             while not self._stopped.is_set():
                 self._canaries.send_if_due(self._app, producer)
+                while self._taken:
+                    publish(self._app, producer, self._taken.popleft())
                 if not publish_due(self._app, producer):
                     if self._is_broker_away:
                         self._is_broker_away = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from typing import Any
@@ -53,6 +54,9 @@ class LedgerScheduler(DatabaseScheduler):  # type: ignore[misc]
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Plans what is due and returns the seconds to sleep."""
         if self._publisher is None:
+            # A full batch makes tens of thousands of short-lived objects; what was imported need not be looked at again.
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 50)
             self._publisher = PublisherThread(self.app)
             self._publisher.start()
             self._watchdog.start()
@@ -70,7 +74,7 @@ class LedgerScheduler(DatabaseScheduler):  # type: ignore[misc]
         handled = 0
         while time.monotonic() - started < PLANNING_SECONDS:
             outside.reconcile()
-            batch = planner.plan_due()
+            batch = planner.plan_due(self._publisher.take if self._publisher is not None else None)
             if not batch:
                 break
             handled += batch

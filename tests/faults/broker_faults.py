@@ -112,7 +112,7 @@ def memory_full(house: House, counts: Counts) -> Result:
     client.config_set("maxmemory", client.info("memory")["used_memory"] + 100_000)
     timetable.once(counts.starving_runs, work="work 0 ms")
     refused = within(30, lambda: client.info("stats")["total_error_replies"] > 0)
-    time.sleep(10)
+    time.sleep(counts.starving_seconds)
     began = len(house.journal.starts())
     client.config_set("maxmemory", 0)
     exits = 0

@@ -10,6 +10,7 @@ from tests.faults import (
     database_faults,
     many_beats,
     network_faults,
+    properties,
     races,
     worker_crashes,
 )
@@ -26,5 +27,6 @@ TESTS: dict[str, Callable[[House, Counts], Result]] = {
     "T7": worker_crashes.frozen_and_woken,
     "T10": database_faults.database_faults,
     "T11": broker_faults.memory_full,
+    "T12": properties.searched,
     "T14": races.everyone_at_once,
 }

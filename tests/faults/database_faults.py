@@ -41,7 +41,7 @@ def database_faults(house: House, counts: Counts) -> Result:
     if is_sqlite():
         faults = [
             (f"write lock held {seconds:g} s", lambda seconds=seconds: _hold_lock(seconds))  # type: ignore[misc]
-            for seconds in counts.database_seconds
+            for seconds in counts.lock_seconds
         ]
     else:
         server = Server()
@@ -51,17 +51,17 @@ def database_faults(house: House, counts: Counts) -> Result:
                 lambda: server.terminate_often(counts.terminations),
             ),
             (
-                f"no connection taken for {counts.database_seconds[0]:g} s",
-                lambda: server.refuse(counts.database_seconds[0]),
+                f"no connection taken for {counts.server_seconds:g} s",
+                lambda: server.refuse(counts.server_seconds),
             ),
-            ("lock_timeout", lambda: server.time_out("lock_timeout", counts.database_seconds[0])),
-            ("statement_timeout", lambda: server.time_out("statement_timeout", counts.database_seconds[0])),
+            ("lock_timeout", lambda: server.time_out("lock_timeout", counts.server_seconds)),
+            ("statement_timeout", lambda: server.time_out("statement_timeout", counts.server_seconds)),
         ]
         if counts.is_alone and server.is_throw_away:
             faults.append(("server crashed (kill -9 of one of its processes)", server.crash))
     slowest = 0.0
     for _, fault in faults:
-        longest = max(counts.database_seconds) if is_sqlite() else counts.database_seconds[0] + counts.terminations
+        longest = max(counts.lock_seconds) if is_sqlite() else counts.server_seconds + counts.terminations
         timetable.every(3, seconds=1, lasting=longest)
         time.sleep(1)
         with away_from_database():
@@ -98,7 +98,8 @@ class Server:
         self._where = {key: values[key] for key in keys if values.get(key)} | {"dbname": "postgres"}
         self._direct = self._where | {"dbname": self.name}
         with self._admin() as admin:
-            (self.directory,) = admin.execute("SHOW data_directory").fetchone() or ("",)
+            row = admin.execute("SHOW data_directory").fetchone()
+        self.directory = str(row[0]) if row else ""
 
     def _admin(self) -> psycopg.Connection[Any]:
         return psycopg.connect(**self._where, autocommit=True)

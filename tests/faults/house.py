@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import redis
 from django.contrib.auth.models import Group
 from django.db import connection, connections
@@ -118,10 +117,6 @@ class House(Stack):
         """kill -9 of one process of a worker's pool."""
         os.kill(pid, signal.SIGKILL)
         journal.note(str(self.journal.path), "killed", pid=pid, group=0)
-
-    def children(self, worker: subprocess.Popen[bytes]) -> list[int]:
-        """The processes of the worker's pool."""
-        return [child.pid for child in psutil.Process(worker.pid).children(recursive=True)]
 
     def tail(self) -> str:
         """The end of every log, for a wait that was in vain."""

@@ -26,7 +26,7 @@ def perform(run: RunContext) -> str:
     path = os.environ[journal.VARIABLE]
     journal.note(path, "start", run.id, run.attempt)
     try:
-        name = Group.objects.values_list("name", flat=True).get(pk=run.target_id)
+        name = Group.objects.values_list("name", flat=True).get(pk=run.target_id or 0)
         milliseconds, megabytes = _read(name)
         if megabytes:
             _run_out_of_memory(megabytes)

@@ -92,6 +92,25 @@ class Journal:
             spans[start.run].append((start.at, until))
         return [run for run, found in spans.items() if _overlap(sorted(found))]
 
+    def busy(self, worker: int) -> int:
+        """The process of this worker (a process or a group) that is in the middle of an attempt now; 0 for none.
+
+        Reads only the end of the file: it is asked many times a second.
+        """
+        if not self.path.exists():
+            return 0
+        with self.path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
+            lines = file.read().decode().splitlines()[1:]
+        under_way: dict[tuple[str, str], int] = {}
+        for line in lines:
+            name, run, attempt, pid, group, _ = line.split()
+            if name == "start" and str(worker) in (pid, group):
+                under_way[run, attempt] = int(pid)
+            elif name != "start":
+                under_way.pop((run, attempt), None)
+        return next(iter(under_way.values()), 0)
+
     def restarts(self) -> list[float]:
         """Seconds from the death of each attempt that was killed to the start of the next attempt of its run."""
         killed = self.events("killed")

@@ -7,11 +7,13 @@ import signal
 import time
 from pathlib import Path
 
+from runs.models import Heartbeat
 from tests.faults import stock
-from tests.faults.house import House
+from tests.faults.house import START_SECONDS, House
 from tests.faults.invariants import judge
 from tests.faults.results import Counts, Result
 from tests.faults.timetable import Timetable
+from tests.integration.stack import wait_until
 
 SKEW_SECONDS = 90
 LIBRARIES = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib64/faketime/libfaketime.so.1")
@@ -21,12 +23,14 @@ def many_beats(house: House, counts: Counts) -> Result:
     """T4: three beats plan the same schedules; two of them have wrong clocks, one is stopped and goes on."""
     timetable = Timetable()
     library = faketime_library()
-    house.up(beats=1)
+    house.start_beat()
     for skew in (SKEW_SECONDS, -SKEW_SECONDS):
         if library:
             house.preload = {"LD_PRELOAD": library, "FAKETIME": f"{skew:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        house.up(beats=1, workers=0)
+        house.start_beat()
         house.preload = {}
+    house.up(beats=0)
+    wait_until(lambda: Heartbeat.objects.filter(role="beat").count() == 3, START_SECONDS, f"3 beats: {house.tail()}")
     timetable.every(6, seconds=1, lasting=counts.freeze_seconds + 5)
     time.sleep(2)
     frozen = house.processes[0]

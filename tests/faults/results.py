@@ -22,13 +22,19 @@ class Counts:
     worker_kills: int = 3
     worker_runs: int = 300
     network_modes: tuple[str, ...] = ("black hole",)
-    network_seconds: float = 8
-    database_seconds: tuple[float, ...] = (8,)
-    terminations: int = 3
+    network_seconds: float = 6
+    lock_seconds: tuple[float, ...] = (8,)
+    """T10: how long SQLite's write lock is held."""
+    server_seconds: float = 2
+    """T10: how long each of PostgreSQL's faults lasts."""
+    terminations: int = 2
     starving_runs: int = 600
+    starving_seconds: float = 3
     threads: int = 16
     edits: int = 5
     """T14: what each thread does."""
+    examples: int = 100
+    """T12: of each search."""
     with_stock: bool = False
     """Whether the stock control is run as well."""
     is_alone: bool = False
@@ -46,11 +52,14 @@ FULL = Counts(
     worker_runs=20_000,
     network_modes=("black hole", "latency", "trickle", "cut"),
     network_seconds=30,
-    database_seconds=(8, 40),
+    lock_seconds=(8, 40),
+    server_seconds=30,
     terminations=20,
     starving_runs=6000,
+    starving_seconds=30,
     threads=100,
     edits=20,
+    examples=10_000,
 )
 
 

@@ -27,7 +27,10 @@ class Control:
     def __init__(self, house: House, visibility: int = 0) -> None:
         self.house = house
         self.journal = Journal(house.directory / f"stock-{len(house.processes)}.txt")
-        self._environment = {journal.VARIABLE: str(self.journal.path)}
+        self._environment = {
+            journal.VARIABLE: str(self.journal.path),
+            "DJANGO_SETTINGS_MODULE": "tests.faults.stock_settings",
+        }
         if visibility:
             self._environment["STOCK_VISIBILITY"] = str(visibility)
 

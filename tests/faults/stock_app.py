@@ -8,7 +8,7 @@ import time
 import django
 from celery import Celery
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.faults.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.faults.stock_settings")
 django.setup()
 
 from tests.faults import journal  # noqa: E402
@@ -30,7 +30,7 @@ if os.environ.get("STOCK_VISIBILITY"):  # late acknowledgement, and a job that i
     }
 
 
-@app.task(name="stock.work")  # type: ignore[untyped-decorator]
+@app.task(name="stock.work")
 def work(number: int, milliseconds: int = 50) -> None:
     """Journals its start, works and journals its end."""
     path = os.environ[journal.VARIABLE]

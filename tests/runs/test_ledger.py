@@ -30,8 +30,8 @@ def let_lease_end(run: Run) -> None:
 
 def test_a_due_time_has_one_row_however_often_it_is_planned() -> None:
     due = clock.now()
-    ledger.plan_many([occurrence(due), occurrence(due + timedelta(minutes=1))])
-    ledger.plan_many([occurrence(due), occurrence(due, schedule_id=8)])
+    ledger.plan_many([occurrence(due), occurrence(due + timedelta(minutes=1))], clock.now())
+    ledger.plan_many([occurrence(due), occurrence(due, schedule_id=8)], clock.now())
     assert Run.objects.filter(schedule_id=7, due_at=due).count() == 1
     assert Run.objects.count() == 3
 
@@ -189,7 +189,7 @@ def test_publishing_marks_do_not_touch_a_run_that_was_claimed_meanwhile() -> Non
 
 def test_withdrawing_skips_what_waits_and_leaves_what_runs() -> None:
     due = clock.now()
-    ledger.plan_many([occurrence(due), occurrence(due + timedelta(seconds=1))])
+    ledger.plan_many([occurrence(due), occurrence(due + timedelta(seconds=1))], clock.now())
     first, second = Run.objects.order_by("due_at")
     assert ledger.claim(first.pk, "w") is not None
     assert ledger.withdraw(7, Reason.PAUSED, "paused: new logo") == 1

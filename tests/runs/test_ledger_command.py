@@ -26,7 +26,8 @@ def test_it_prints_one_json_object_a_line_with_the_fixed_fields() -> None:
         [
             ledger.Occurrence(1, "A", "test", now - timedelta(hours=1)),
             ledger.Occurrence(2, "B", "test", now),
-        ]
+        ],
+        now,
     )
     rows = [json.loads(line) for line in printed("--json")]
     assert [row["schedule"] for row in rows] == ["A", "B"]
