@@ -16,7 +16,6 @@ from uuid import uuid4
 
 from celery import Celery
 from kombu import Producer
-from kombu.entity import PERSISTENT_DELIVERY_MODE
 
 from runs.ledger import Unsent
 from schedules.tasks import TASK
@@ -25,6 +24,8 @@ MARK = "0000almanac0000"
 """Stands for the run's number in the message that the others are cut from."""
 GRACE_SECONDS = 30
 """Between the polite end of a job at its time limit and the end of its process."""
+PERSISTENT = 2
+"""The delivery mode that kombu's producers give to every message (AMQP 0-9-1, basic properties)."""
 PIECE = 500
 """Messages in one command to Redis, so that none blocks it for long."""
 
@@ -60,7 +61,7 @@ def _cutter(app: Celery, channel: Any, queue: str, limit: int) -> tuple[str, Cal
     body, message = _message(app, MARK, limit)
     prepared = channel.prepare_message(
         body, 0, content_type="application/json", content_encoding="utf-8", headers=message.headers,
-        properties={**message.properties, "delivery_mode": PERSISTENT_DELIVERY_MODE},
+        properties={**message.properties, "delivery_mode": PERSISTENT},
     )  # fmt: skip
     recorder = _Recorder()
     channel.basic_publish(prepared, exchange="", routing_key=queue, _publish_batch=recorder)
