@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from schedules import kinds, services
+from schedules import calendars, kinds, services
 from schedules.drafts import ScheduleDraft
-from schedules.models import Schedule
+from schedules.models import HolidayCalendar, Schedule
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,20 @@ class _Demo:
     expression: str
     time_zone: str = "UTC"
     pause_reason: str = ""
+    calendar_rule: str = ""
+    """What it does on a German holiday; empty when it follows no calendar."""
 
 
 _DEMOS = (
     _Demo("Team memo, every two minutes", "newsletter", "Team memo", "*/2 * * * *"),
-    _Demo("Weekly letter, Mondays at nine", "newsletter", "Weekly letter", "0 9 * * mon", "Europe/Berlin"),
+    _Demo(
+        "Weekly letter, Mondays at nine",
+        "newsletter",
+        "Weekly letter",
+        "0 9 * * mon",
+        "Europe/Berlin",
+        calendar_rule="move",
+    ),
     _Demo(
         "Deliveries and subscribers, every Monday",
         "report",
@@ -45,6 +54,9 @@ def load() -> int:
     """Adds the demo schedules whose targets exist, unless there are schedules already; returns how many."""
     if Schedule.objects.exists():
         return 0
+    calendar = calendars.save_calendar(
+        None, HolidayCalendar(), name="Germany", country="DE", own_days="12-24 Christmas Eve"
+    )
     added = 0
     for demo in _DEMOS:
         target = next((t for t in kinds.get(demo.kind).targets() if str(t).startswith(demo.target)), None)
@@ -53,7 +65,13 @@ def load() -> int:
         schedule = services.create_schedule(
             None,
             ScheduleDraft.for_kind(
-                demo.kind, name=demo.name, target_id=target.pk, expression=demo.expression, time_zone=demo.time_zone
+                demo.kind,
+                name=demo.name,
+                target_id=target.pk,
+                expression=demo.expression,
+                time_zone=demo.time_zone,
+                calendar_id=calendar.pk if demo.calendar_rule else None,
+                calendar_rule=demo.calendar_rule or "skip",
             ),
         )
         if demo.pause_reason:

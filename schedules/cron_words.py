@@ -149,7 +149,7 @@ def _times(fields: Fields) -> str:
             spans = joined([f"from {a:02d}:{minutes[0]:02d} to {b:02d}:{minutes[0]:02d}" for a, b in runs])
             return f"every hour {spans}"
         return f"at {joined([f'{hour:02d}:{minutes[0]:02d}' for hour in hours])}"
-    return f"at {_minute_words(minutes)} of the hours {_hour_list(hours)}"
+    return f"at {_minute_words(minutes)} of the hour{'' if len(hours) == 1 else 's'} {_hour_list(hours)}"
 
 
 def _even_step(values: Sequence[int], size: int) -> int | None:

@@ -31,15 +31,21 @@ class Pattern:
     months: frozenset[int]
     weekdays: frozenset[int]
     last_day: bool = False
+    counted: frozenset[tuple[int, int]] = frozenset()
+    """(weekday, which one in the month), -1 for the last."""
 
     def matches(self, wall: datetime) -> bool:
         is_last = self.last_day and (wall + timedelta(days=1)).day == 1
+        weekday = wall.isoweekday() % 7
+        which = {(weekday, (wall.day + 6) // 7)} | (
+            {(weekday, -1)} if (wall + timedelta(days=7)).month != wall.month else set()
+        )
         return (
             wall.minute in self.minutes
             and wall.hour in self.hours
             and wall.month in self.months
             and (wall.day in self.days or is_last)
-            and (wall.isoweekday() % 7) in self.weekdays
+            and (weekday in self.weekdays or bool(which & self.counted))
         )
 
 
@@ -68,6 +74,21 @@ def field(low: int, high: int) -> st.SearchStrategy[tuple[str, frozenset[int]]]:
     )  # fmt: skip
 
 
+NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+
+
+@st.composite
+def weekday_fields(draw: st.DrawFn) -> tuple[str, frozenset[int], frozenset[tuple[int, int]]]:
+    """Plain, counted (mon#2), last (5L) or mixed weekdays."""
+    if draw(st.booleans()):
+        text, weekdays = draw(st.one_of(st.just(("*", frozenset(range(7)))), field(0, 6)))
+        return text, weekdays, frozenset()
+    counted = draw(st.sets(st.tuples(st.integers(0, 6), st.sampled_from([1, 2, 3, 4, 5, -1])), min_size=1, max_size=3))
+    plain = draw(st.sets(st.integers(0, 6), max_size=2))
+    words = [f"{day}L" if which == -1 else f"{NAMES[day]}#{which}" for day, which in sorted(counted)]
+    return ",".join([*map(str, sorted(plain)), *words]), frozenset(plain), frozenset(counted)
+
+
 @st.composite
 def patterns(draw: st.DrawFn) -> Pattern:
     minute, minutes = draw(field(0, 59))
@@ -79,11 +100,11 @@ def patterns(draw: st.DrawFn) -> Pattern:
     day, days = draw(st.one_of(st.just(("*", frozenset(range(1, 32)))), field(1, 31)))
     last = draw(st.booleans()) and day != "*"
     month, months = draw(st.one_of(st.just(("*", frozenset(range(1, 13)))), field(1, 12)))
-    weekday, weekdays = draw(st.one_of(st.just(("*", frozenset(range(7)))), field(0, 6)))
+    weekday, weekdays, counted = draw(weekday_fields())
     if len(days) == 31:
         last = False
     text = f"{minute} {hour} {day}{',L' if last else ''} {month} {weekday}"
-    return Pattern(text, minutes, hours, days, months, weekdays, last)
+    return Pattern(text, minutes, hours, days, months, weekdays, last, counted)
 
 
 @cache
