@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from runs import clock, queries, words
-from runs.models import Notice, Run
+from runs.models import Alert, Notice, Run
 from runs.states import OPEN, WAITING, State
 from scheduler_site import health
 from schedules.models import Schedule
@@ -61,12 +61,16 @@ def live(request: HttpRequest) -> HttpResponse:
 def overview() -> dict[str, Any]:
     """The facts of the overview; every query is bounded."""
     now = clock.now()
+    alerts = list(Alert.objects.filter(resolved_at=None)[:LISTED])
+    broken = Schedule.objects.exclude(broken_reason="")
+    alerted = [alert.schedule_id for alert in alerts if alert.schedule_id is not None]
     return {
         "signs": signs(now),
         "figures": _figures(now),
         "running": queries.running()[:LISTED],
         "attention": queries.needing_attention(now - timedelta(days=7))[:LISTED],
-        "broken": Schedule.objects.exclude(broken_reason="").select_related("periodic_task")[:LISTED],
+        "alerts": alerts,
+        "broken": broken.exclude(pk__in=alerted).select_related("periodic_task")[:LISTED],
         "coming": coming(now),
         "recent": Run.objects.exclude(state__in=OPEN).order_by("-due_at", "-id")[:LISTED],
         "has_schedules": Schedule.objects.exists(),
