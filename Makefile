@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test lint faults
+.PHONY: help run test lint faults bench
 
 help:
 	@echo "make run    start everything with demo data (PORT=, DATA_DIR=, ADMIN_PASSWORD=)"
 	@echo "make test   run the tests on SQLite and on PostgreSQL"
 	@echo "make lint   style, types, import layers, migrations"
+	@echo "make bench  measures scheduling against the stock scheduler and RedBeat (about twelve minutes)"
 	@echo "make faults breaks every part for hours, on SQLite and on PostgreSQL, and prints the tables"
 
 $(VENV)/.installed: requirements.txt
@@ -40,3 +41,7 @@ lint: $(VENV)/.installed-dev
 faults: $(VENV)/.installed-dev
 	DATABASE_URL= $(BIN)/python -m tests.faults --full --markdown
 	$(BIN)/python -m tests.postgres $(BIN)/python -m tests.faults --full --markdown
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/dispatch.py
+	$(BIN)/python benchmarks/idle.py
