@@ -102,14 +102,14 @@ def _follow(task: PeriodicTask, schedule: Schedule, now: datetime, *, is_ours: b
             _start_anew(schedule, now)
         elif schedule.kind == plain_tasks.KIND and (wrong := plain_tasks.problem(task)):
             raise Unusable(wrong)
-        elif not schedule.settled_timing:
-            schedule.settled_timing = schedule.timing_text
+        elif not schedule.settled_timing:  # written as a whole, not by the services: taken as it is
+            Schedule.objects.filter(pk=schedule.pk).update(settled_timing=schedule.timing_text)
     except Unusable as error:
         schedule.broken_reason, schedule.next_due_at = str(error)[:300], None
     is_switched = _follow_switch(task, schedule, now, is_ours=is_ours)
     if is_switched or _facts(schedule) != before:
+        schedule.save()
         audit.record(None, "was changed outside this desk", schedule, before=before, after=_facts(schedule))
-    schedule.save()
 
 
 def _follow_switch(task: PeriodicTask, schedule: Schedule, now: datetime, *, is_ours: bool) -> bool:

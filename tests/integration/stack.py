@@ -126,6 +126,10 @@ class Stack:
         self.processes: list[subprocess.Popen[bytes]] = []
         self._environment = environment
 
+    def set(self, name: str, value: str) -> None:
+        """A variable for the processes that are started from now on."""
+        self._environment[name] = value
+
     @property
     def environment(self) -> dict[str, str]:
         return {

@@ -335,6 +335,19 @@ def test_an_idle_tick_costs_one_probe_however_many_schedules(create: MakeSchedul
     assert len(queries) == 1
 
 
+def test_what_the_services_did_is_left_alone(create: MakeSchedule, draft: MakeDraft, fake_clock: SetClock) -> None:
+    """An editor who opened the form meanwhile must not be told that somebody else changed the schedule."""
+    fake_clock(FRIDAY)
+    schedule = create()
+    services.edit_schedule(None, schedule.pk, draft(expression="30 17 * * *"))
+    services.pause_schedule(None, schedule.pk, reason="x")
+    before = Schedule.objects.values().get()
+    assert OutsideEdit.objects.exists()
+    tick()
+    assert Schedule.objects.values().get() == before
+    assert AuditEntry.objects.count() == 3
+
+
 def test_a_row_that_cannot_be_reconciled_holds_up_nobody(
     create: MakeSchedule, fake_clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
