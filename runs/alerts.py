@@ -18,9 +18,8 @@ from django.contrib.auth import get_user_model
 from django.core.mail import EmailMessage, get_connection
 from django.db import IntegrityError, transaction
 from django.db.models import Case, F, Q, Value, When
-from django.urls import NoReverseMatch, reverse
 
-from runs import clock, notices
+from runs import addresses, clock, notices
 from runs.models import Alert, Notice, RunEvent
 
 logger = logging.getLogger(__name__)
@@ -223,10 +222,7 @@ def _notice_text(alerts: Sequence[Alert]) -> str:
 def _notice_url(alerts: Sequence[Alert]) -> str:
     if len(alerts) == 1:
         return alerts[0].url
-    try:
-        return reverse("admin:runs_alert_changelist")
-    except NoReverseMatch:  # a process that serves no pages
-        return ""
+    return addresses.page("admin:runs_alert_changelist")
 
 
 def _notice_level(alerts: Sequence[Alert]) -> str:

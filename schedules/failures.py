@@ -6,9 +6,9 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F
-from django.urls import NoReverseMatch, reverse
 
 from runs import alerts, outcomes
+from runs.addresses import page
 from runs.models import Run
 from runs.states import Reason, State
 from schedules import services
@@ -45,7 +45,7 @@ def missed(sender: Any, schedule_id: int | None, name: str, why: str, **_: Any) 
     with transaction.atomic():
         alerts.raise_alert(
             _key(schedule_id, name), f"“{name}” missed a run", detail=why, schedule_id=schedule_id,
-            owner_id=schedule.owner_id if schedule else None, url=_url(schedule_id),
+            owner_id=schedule.owner_id if schedule else None, url=page("admin:schedules_schedule_detail", schedule_id),
         )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def _failed(run: Run) -> None:
     if pauses or (schedule.notify_after and count >= schedule.notify_after):
         alerts.raise_alert(
             _key(schedule.pk, ""), f"“{schedule}” failed{in_a_row}{' and was paused' if pauses else ''}"[:200],
-            detail=_why(run), schedule_id=schedule.pk, owner_id=schedule.owner_id, url=_url(schedule.pk),
+            detail=_why(run), schedule_id=schedule.pk, owner_id=schedule.owner_id, url=page("admin:schedules_schedule_detail", schedule.pk),
         )  # fmt: skip
 
 
@@ -80,12 +80,3 @@ def _key(schedule_id: int | None, kind: str) -> str:
 
 def _why(run: Run) -> str:
     return (run.error or run.reason_text)[:500]
-
-
-def _url(schedule_id: int | None) -> str:
-    if schedule_id is None:
-        return ""
-    try:
-        return reverse("admin:schedules_schedule_detail", args=[schedule_id])
-    except NoReverseMatch:  # a process that serves no pages
-        return ""

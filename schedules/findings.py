@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
-from django.urls import NoReverseMatch, reverse
 
 from runs import canaries, words
+from runs.addresses import page
 from runs.models import Alert, Heartbeat, Run
 from runs.states import WAITING, State
 from schedules.models import Schedule
@@ -199,14 +199,6 @@ def each_or_together(
             key, together, f"{_counted(others, 'further schedule')}: {_names(row.name for row in others)}",
             url=page("admin:schedules_schedule_changelist"),
         )  # fmt: skip
-
-
-def page(name: str, *arguments: int) -> str:
-    """The address of an admin page; empty in a process that serves none."""
-    try:
-        return reverse(name, args=arguments)
-    except NoReverseMatch:
-        return ""
 
 
 def _some(rows: QuerySet[_Row]) -> list[_Row]:

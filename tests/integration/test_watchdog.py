@@ -32,7 +32,9 @@ def test_a_killed_worker_is_told_within_90_seconds_and_its_return_as_well(stack:
     print(f"told after {time.monotonic() - killed_at:.0f} s: {subjects(stack)}")
     open_alerts = Alert.objects.filter(resolved_at=None)
     assert any("No worker" in alert.title for alert in open_alerts), [alert.title for alert in open_alerts]
-    wait_until(lambda: open_alerts.filter(key__contains="deaf:").count() == 4, 60, "the canary of every queue is missed")
+    wait_until(
+        lambda: open_alerts.filter(key__contains="deaf:").count() == 4, 60, "the canary of every queue is missed"
+    )
     stack.start_worker()
     wait_until(lambda: not Alert.objects.filter(resolved_at=None).exists(), 75, "the problems are over")
     wait_until(lambda: any("recovered" in subject.lower() for subject in subjects(stack)), 30, "the recovery is told")

@@ -30,7 +30,7 @@ def parts(text: str) -> list[str]:
 
 def numbers(text: str, unit: str = "") -> list[int]:
     """ "1, 3 to 5 and 9" as numbers; the unit surrounds each."""
-    found = []
+    found: list[int] = []
     for part in parts(text):
         ends = [int(re.sub(r"\D", "", end)) for end in part.split(" to ")]
         found += range(ends[0], ends[-1] + 1)
