@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from scheduler_site.environment import ConfigurationError, Environment
 from scheduler_site.unfold import UNFOLD as UNFOLD
+from schedules import zones as zones  # first of all: it settles whose time zone rules hold
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()

@@ -74,6 +74,7 @@ def parse(text: str, *, now: datetime, timezone: str) -> Phrase:
         schedules.cron.CronError: the zone does not exist.
     """
     said = " ".join(text.lower().replace("’", "'").split()).strip(" .!,")
+    said = re.sub(r"(\d{4}-\d{2}-\d{2})t(?=\d)", r"\1 ", said)
     if not said or len(said) > 200:
         raise _unreadable(text)
     try:
@@ -248,6 +249,38 @@ def _iso_date(match: re.Match[str], today: datetime) -> datetime | None:
     return None if moment is None else datetime.combine(day, moment)
 
 
+def _dotted_date(match: re.Match[str], today: datetime) -> datetime | None:
+    moment = _clock(match["at"])
+    try:
+        day = date(int(match["y"]), int(match["m"]), int(match["d"]))
+    except ValueError:
+        raise PhraseError(f"The date {match['d']}.{match['m']}.{match['y']} does not exist.") from None
+    return None if moment is None else datetime.combine(day, moment)
+
+
+def _all_but(match: re.Match[str], today: datetime) -> str | None:
+    left_out = {_day(day) for day in re.findall(_DAY, match["days"])}
+    days = [day for day in (*_DAYS[1:], _DAYS[0]) if day not in left_out]
+    return _daily(match["at"], weekdays=",".join(days)) if days else None
+
+
+def _times_a_day(match: re.Match[str], today: datetime) -> str | None:
+    """How often alone says no times, and guessing them would be wrong half the time."""
+    count = {"twice": 2, "three times": 3}.get(match["often"]) or _number(match["count"])
+    times = len(re.split(_AND, match["at"])) if match["at"] else 0
+    if times != count:
+        raise PhraseError("Say at which times of the day, such as “every day at 8 and 20”.")
+    return _daily(match["at"])
+
+
+def _two_meanings(match: re.Match[str], today: datetime) -> None:
+    day = match["day"] or "Monday"
+    raise PhraseError(
+        f"That can mean two things. Write “second {day.capitalize()} of the month” for once a month, "
+        "or “every 2 weeks” for every other week."
+    )
+
+
 def _relative_day(match: re.Match[str], today: datetime) -> datetime | None:
     moment = _clock(match["at"])
     ahead = {"today": 0, "tomorrow": 1, "the day after tomorrow": 2}[match["day"]]
@@ -289,12 +322,22 @@ _READERS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], datetime], _Read
             _between,
         ),
         (rf"every\s+(?P<count>{_COUNT})?\s*(?P<unit>minutes?|mins?|hours?|h|days?|weeks?|months?)", _every_unit),
-        (rf"(?:(?:every|each)\s+day|daily|once a day|twice a day|every night|nightly){_AT}", _fixed()),
+        (
+            rf"(?:(?:every|each)\s+day|daily)\s+(?:except|but not|other than|without)\s+(?:on\s+)?(?P<days>{_DAY}(?:{_AND}{_DAY})*){_AT}",
+            _all_but,
+        ),
+        (rf"(?P<often>twice|three times|(?P<count>{_COUNT}) times)\s+(?:a|per|every)\s+day{_AT}", _times_a_day),
+        (rf"(?:(?:every|each)\s+day|daily|once a day|every night|nightly){_AT}", _fixed()),
         (
             rf"(?:(?:{_EVERY}\s+)?(?:week\s?days?|working\s+days?|business\s+days?|workdays?)){_AT}",
             _fixed(weekdays="1-5"),
         ),
         (rf"(?:(?:{_EVERY}\s+)?(?:weekends?|(?:the\s+)?weekend)){_AT}", _fixed(weekdays="6,0")),
+        (
+            rf"(?:every\s+(?:other|second|2nd)\s+(?P<day>{_DAY})|bi-?weekly|bi-?monthly)(?!.*\bmonth){_AT}",
+            _two_meanings,
+        ),
+        (r"(?:fortnightly|every\s+fortnight)", lambda match, today: timedelta(weeks=2)),
         (
             rf"(?:on\s+)?(?:the\s+|every\s+)?(?P<nth>{_ORDINAL}(?:{_AND}{_ORDINAL})*)\s+(?P<day>{_DAY})"
             rf"(?:\s+{_OF_MONTH})?{_AT}",
@@ -321,6 +364,7 @@ _READERS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], datetime], _Read
             _on_date,
         ),
         (rf"(?:on\s+)?(?P<date>\d{{4}}-\d{{2}}-\d{{2}}){_AT}", _iso_date),
+        (rf"(?:on\s+)?(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?P<y>\d{{4}}){_AT}", _dotted_date),
         (
             rf"(?:{_EVERY}\s+)?(?P<days>{_DAY}(?:\s*(?:-|to|through)\s*{_DAY}|(?:{_AND}{_DAY})*)){_AT}",
             _weekdays,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, available_timezones, reset_tzpath
+
+# The rules of the pinned tzdata package, so that every machine and every process reads a clock change the same way.
+reset_tzpath(to=())
 
 
 class UnknownZone(ValueError):

@@ -164,3 +164,14 @@ def test_what_celery_can_say_is_said_exactly(expression: str) -> None:
 def test_what_celery_cannot_say_is_marked() -> None:
     assert cron.parse("0 9 L * *", "UTC").celery_fields()[1] is False
     assert cron.parse("0 9 * * 1#1", "UTC").celery_fields()[1] is False
+
+
+def test_the_zone_rules_are_those_of_the_pinned_package() -> None:
+    import importlib.resources
+    import zoneinfo
+
+    assert zoneinfo.TZPATH == ()
+    pinned = importlib.resources.files("tzdata.zoneinfo.Europe").joinpath("Berlin").read_bytes()
+    with importlib.resources.files("tzdata").joinpath("zones").open() as names:
+        assert zoneinfo.available_timezones() == {name.strip() for name in names}
+    assert pinned.startswith(b"TZif")

@@ -44,6 +44,10 @@ def read(text: str) -> phrases.Phrase:
         ("quarterly", "0 9 1 1,4,7,10 *"),
         ("every year on 24 December at 18:00", "0 18 24 12 *"),
         ("twice a day at 8 and 20", "0 8,20 * * *"),
+        ("three times a day at 8, 12 and 16", "0 8,12,16 * * *"),
+        ("every day except Sunday at 9", "0 9 * * mon,tue,wed,thu,fri,sat"),
+        ("daily but not saturday and sunday at 9", "0 9 * * mon,tue,wed,thu,fri"),
+        ("every second Tuesday of the month at 9", "0 9 * * 2#2"),
         ("0 9 * * 1", "0 9 * * 1"),
     ],
 )
@@ -59,6 +63,7 @@ def test_it_reads_a_pattern(text: str, expression: str) -> None:
         ("every 90 minutes", timedelta(minutes=90)),
         ("every other day", timedelta(days=2)),
         ("every 2 weeks", timedelta(weeks=2)),
+        ("fortnightly", timedelta(weeks=2)),
     ],
 )
 def test_it_reads_an_interval(text: str, every: timedelta) -> None:
@@ -75,6 +80,8 @@ def test_it_reads_an_interval(text: str, every: timedelta) -> None:
         ("on 3 December at 10:00", datetime(2026, 12, 3, 9, tzinfo=UTC)),
         ("3 January", datetime(2027, 1, 3, 8, tzinfo=UTC)),
         ("2026-12-03 10:00", datetime(2026, 12, 3, 9, tzinfo=UTC)),
+        ("24.12.2026 18:00", datetime(2026, 12, 24, 17, tzinfo=UTC)),
+        ("2026-12-03T10:00", datetime(2026, 12, 3, 9, tzinfo=UTC)),
         ("in 2 hours", datetime(2026, 11, 21, 6, tzinfo=UTC)),
     ],
 )
@@ -98,6 +105,12 @@ def test_it_says_that_it_cannot_read_and_gives_examples(text: str) -> None:
         ("today at 2", "has passed"),
         ("2020-01-01 10:00", "has passed"),
         ("every day at 8:30 and 20:15", "share their minutes"),
+        ("twice a day", "at which times of the day"),
+        ("3 times a day at 8 and 20", "at which times of the day"),
+        ("every second Tuesday", "two things. Write “second Tuesday of the month”"),
+        ("every other friday at 9", "every 2 weeks"),
+        ("biweekly", "two things"),
+        ("31.2.2027 9:00", "does not exist"),
     ],
 )
 def test_it_says_what_is_wrong(text: str, says: str) -> None:
