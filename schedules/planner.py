@@ -92,7 +92,7 @@ def settle(schedules: Sequence[Schedule], now: datetime, *, hold: timedelta | No
     unfinished = _unfinished([schedule.pk for schedule in schedules])
     _give_calendars(schedules)
     rows: list[ledger.Occurrence] = []
-    outcomes: list[_Outcome] = []
+    moves: list[_Outcome] = []
     targets = kinds.find_targets((schedule.kind, schedule.target_id) for schedule in schedules)
     for schedule in schedules:
         try:
@@ -114,11 +114,11 @@ def settle(schedules: Sequence[Schedule], now: datetime, *, hold: timedelta | No
         is_backlog = len(decisions) == OCCURRENCES_PER_SCHEDULE
         for decision, further in _folded(decisions) if is_backlog else ((decision, 0) for decision in decisions):
             rows.append(_row(schedule, decision, now, label, further))
-        outcomes.append(outcome)
+        moves.append(outcome)
     unsent = ledger.plan_many(rows, now, hold=hold)
     _tell_missed(rows)
     failpoints.passing("after_insert")
-    _write_back(outcomes, now)
+    _write_back(moves, now)
     failpoints.passing("before_commit")
     return unsent
 
@@ -251,20 +251,20 @@ def locked(schedules: models.QuerySet[Schedule]) -> models.QuerySet[Schedule]:
     return skip_locked(schedules.annotate(joined_name=F("periodic_task__name")))
 
 
-def _write_back(outcomes: Sequence[_Outcome], now: datetime) -> None:
+def _write_back(moves: Sequence[_Outcome], now: datetime) -> None:
     """One statement for the whole batch and each table."""
-    for outcome in outcomes:
+    for outcome in moves:
         schedule = outcome.schedule
         schedule.cursor_at, schedule.next_due_at = outcome.cursor_at, outcome.next_due_at
         schedule.skip_at, schedule.broken_reason = outcome.skip_at, outcome.broken_reason
-    moved = [outcome.schedule for outcome in outcomes]
+    moved = [outcome.schedule for outcome in moves]
     columns = ("cursor_at", "next_due_at", "planned_count", "skip_at", "broken_reason")
     bulk.update_by_id(
         Schedule, [schedule.pk for schedule in moved], {name: [getattr(row, name) for row in moved] for name in columns}
     )
     # The stock counters are what stock tools show; ours are the ledger.
     by_count: dict[int, list[int]] = defaultdict(list)
-    for outcome in outcomes:
+    for outcome in moves:
         if outcome.planned:
             by_count[outcome.planned].append(outcome.schedule.periodic_task_id)
     for count, task_ids in by_count.items():
