@@ -122,7 +122,10 @@ class Server:
         return Path(self.directory).parent.name.startswith("almanac-postgres-")
 
     def _terminate(self, admin: psycopg.Connection[Any]) -> None:
-        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [self.name])
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+            [self.name],
+        )
 
     def terminate_often(self, times: int) -> None:
         for _ in range(times):

@@ -21,6 +21,8 @@ class Counts:
     """T4: how long one beat is stopped."""
     worker_kills: int = 3
     worker_runs: int = 300
+    kill_every: float = 4
+    """T5: seconds from one kill to the next."""
     network_modes: tuple[str, ...] = ("black hole",)
     network_seconds: float = 6
     lock_seconds: tuple[float, ...] = (8,)
@@ -50,6 +52,7 @@ FULL = Counts(
     freeze_seconds=60,
     worker_kills=100,
     worker_runs=20_000,
+    kill_every=6,
     network_modes=("black hole", "latency", "trickle", "cut"),
     network_seconds=30,
     lock_seconds=(8, 40),

@@ -17,7 +17,6 @@ from tests.integration.stack import wait_until
 
 LEASE_SECONDS = 4
 RESTART_SECONDS = LEASE_SECONDS + 5
-KILL_EVERY = 4.0
 
 
 def killed_under_load(house: House, counts: Counts) -> Result:
@@ -25,14 +24,14 @@ def killed_under_load(house: House, counts: Counts) -> Result:
     timetable = Timetable()
     house.up(workers=3, concurrency=3)
     workers = house.processes[-3:]
-    lasting = KILL_EVERY * (counts.worker_kills + 1)
+    lasting = counts.kill_every * (counts.worker_kills + 1)
     per_second = max(1, round(counts.worker_runs / lasting))
     timetable.every(per_second, seconds=1, lasting=lasting, work="work 100 ms")
     timetable.once(1, after=2, work="work 0 ms in 16 MB")
     children_killed = 0
     began = time.monotonic()
     for number in range(counts.worker_kills):
-        time.sleep(max(0.0, began + KILL_EVERY * (number + 1) - time.monotonic()))
+        time.sleep(max(0.0, began + counts.kill_every * (number + 1) - time.monotonic()))
         worker = workers.pop(0)
         _wait_busy(house, worker.pid)
         house.kill(worker)
