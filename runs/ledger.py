@@ -253,8 +253,7 @@ def finish(claimed: Claim, result: str) -> None:
 def fail(
     claimed: Claim, error: str, *, traceback: str = "", reason: Reason = Reason.ERROR, may_retry: bool = True
 ) -> State:
-    """Ends the attempt badly: another attempt if any is left, else the run has failed."""
-    log(claimed.run.pk, error, level=RunEvent.Level.ERROR, attempt=claimed.attempt)
+    """Ends the attempt badly: another attempt if any is left, else the run has failed. Returns the state it is in."""
     if may_retry and claimed.attempt < claimed.run.max_attempts:
         delay = claimed.run.retry_delay_seconds * 2 ** (claimed.attempt - 1)
         again = clock.now() + timedelta(seconds=delay)
@@ -264,9 +263,10 @@ def fail(
             reason_text=f"attempt {claimed.attempt} failed; the next one starts in {delay} s"[:300],
             error=error, traceback=traceback,
         )  # fmt: skip
-        return State.PLANNED
-    _end(claimed, State.FAILED, reason=reason, reason_text=reason.label, error=error, traceback=traceback)
-    return State.FAILED
+    else:
+        _end(claimed, State.FAILED, reason=reason, reason_text=reason.label, error=error, traceback=traceback)
+    log(claimed.run.pk, error, level=RunEvent.Level.ERROR, attempt=claimed.attempt)
+    return State(Run.objects.values_list("state", flat=True).get(pk=claimed.run.pk))
 
 
 def hand_back(claimed: Claim) -> None:
@@ -352,6 +352,8 @@ def rescue(now: datetime) -> list[int]:
                 touched.append(run.pk)
                 if values["state"] in FINAL:
                     outcomes.tell([run.pk])
+                else:
+                    _cancel_if_asked(run.pk)  # asked for between our look and our write
     return touched
 
 
@@ -368,3 +370,15 @@ def _end(claimed: Claim, state: State, **values: Any) -> None:
             raise LeaseLost
         if state in FINAL:
             outcomes.tell([claimed.run.pk])
+        else:
+            _cancel_if_asked(claimed.run.pk)
+
+
+def _cancel_if_asked(run_id: int) -> None:
+    """A run that goes back to waiting after somebody asked for its end has ended: nobody may claim it any more."""
+    asked = Run.objects.filter(pk=run_id, state__in=WAITING).exclude(cancel_requested_at=None)
+    if asked.update(
+        state=State.CANCELLED, finished_at=clock.now(), next_publish_at=None, reason=Reason.CANCELLED_BY_STAFF,
+        reason_text=Reason.CANCELLED_BY_STAFF.label,
+    ):  # fmt: skip
+        outcomes.tell([run_id])

@@ -91,9 +91,11 @@ class PublisherThread(threading.Thread):
     def take(self, unsent: list[Unsent]) -> None:
         """Takes runs that were planned a moment ago and that nobody else sends for now.
 
-        While the broker is away they are left to the ledger, which offers them again soon.
+        While the broker is away they go straight back to the ledger, which offers them again soon.
         """
-        if not self._is_broker_away and len(self._taken) < MOST_TAKEN:
+        if self._is_broker_away or len(self._taken) >= MOST_TAKEN:
+            _release([run.pk for run in unsent])
+        else:
             self._taken.append(unsent)
         self._wake.set()
 
@@ -112,8 +114,8 @@ class PublisherThread(threading.Thread):
                 self._drain()
             except Exception as error:
                 connection.close()
-                self._taken.clear()
                 self._note_outage(error)
+                self._give_back()
                 self._stopped.wait(1)
         connection.close()
 
@@ -131,6 +133,17 @@ class PublisherThread(threading.Thread):
                     self._wake.wait(timeout=1)
                     self._wake.clear()
                     close_old_connections()
+
+    def _give_back(self) -> None:
+        """What was taken and could not be sent is offered again at once, by this beat or another."""
+        try:
+            while self._taken:
+                _release([run.pk for run in self._taken[0]])
+                self._taken.popleft()
+        except Exception:
+            # The database is away as well: whoever is back first sends them when their time is over.
+            self._taken.clear()
+            connection.close()
 
     def _note_outage(self, error: Exception) -> None:
         if not self._is_broker_away:

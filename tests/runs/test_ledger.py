@@ -197,3 +197,29 @@ def test_withdrawing_skips_what_waits_and_leaves_what_runs() -> None:
     first.refresh_from_db()
     assert (second.state, second.reason, second.reason_text) == (State.SKIPPED, Reason.PAUSED, "paused: new logo")
     assert first.state == State.RUNNING
+
+
+def test_a_cancelled_run_never_goes_back_to_waiting() -> None:
+    """Its attempt fails, or its worker is asked to stop, before it saw that somebody cancelled it."""
+    for leave in (lambda claimed: ledger.fail(claimed, "Error."), ledger.hand_back):
+        run = plan(max_attempts=3)
+        claimed = ledger.claim(run.pk, "w")
+        assert claimed is not None
+        assert ledger.request_cancel(run) == State.RUNNING
+        leave(claimed)
+        run.refresh_from_db()
+        assert (run.state, run.reason, run.next_publish_at) == (State.CANCELLED, Reason.CANCELLED_BY_STAFF, None)
+        assert run.finished_at is not None
+
+
+def test_a_zombie_leaves_no_line_in_the_log() -> None:
+    run = plan()
+    first = ledger.claim(run.pk, "a")
+    assert first is not None
+    let_lease_end(run)
+    ledger.rescue(clock.now())
+    assert ledger.claim(run.pk, "b") is not None
+    before = run.events.count()
+    with pytest.raises(ledger.LeaseLost):
+        ledger.fail(first, "Late.")
+    assert run.events.count() == before
