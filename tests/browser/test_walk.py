@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -98,14 +99,45 @@ def test_a_pause_is_recorded_and_resume_fires_nothing(page: Page) -> None:
     wait_for_run(page, "Skipped")
     expect(page.locator(".al-table")).to_contain_text("paused: Waiting for the new logo")
     page.get_by_role("link", name="Resume").click()
-    expect(page.get_by_text("Nothing runs at once.")).to_be_visible()
+    expect(page.get_by_text("left out during the pause")).to_be_visible()
+    expect(page.get_by_label("Run nothing of what was due in the pause")).to_be_checked()
     page.get_by_role("button", name="Resume").click()
     expect(page.locator(".al-head .al-chip")).to_have_text("Active")
+    expect(page.get_by_text("Nothing that fell into the pause was run.")).to_be_visible()
     page.wait_for_timeout(3000)
     page.reload()
     assert page.locator(".al-table .al-chip", has_text="Succeeded").count() == 0
     page.get_by_role("link", name="Delete").click()
     page.get_by_role("button", name=re.compile("Yes|Delete")).first.click()
+
+
+def test_past_times_are_listed_and_then_run(page: Page) -> None:
+    add_schedule(page, "Runs by schedule, yesterday", "Made up for", "0 7 * * *")
+    page.get_by_role("link", name="Run past times").click()
+    yesterday = date.today() - timedelta(days=1)
+    page.get_by_label("From").fill(f"{yesterday - timedelta(days=1)}T00:00")
+    page.get_by_label("To").fill(f"{yesterday}T12:00")
+    page.get_by_role("button", name="List the due times").click()
+    expect(page.get_by_role("heading", name="2 runs")).to_be_visible()
+    page.get_by_role("button", name="Run them").click()
+    expect(page.get_by_text("2 runs of “Made up for” started")).to_be_visible()
+    for _ in range(20):
+        page.reload()
+        if page.locator(".al-table .al-chip", has_text="Succeeded").count() == 2:
+            return
+        page.wait_for_timeout(1500)
+    raise AssertionError("the two runs did not succeed")
+
+
+def test_a_holiday_is_seen_before_anything_is_saved(page: Page) -> None:
+    page.goto("/admin/schedules/schedule/add/")
+    preview = page.locator("#schedule-preview")
+    page.locator("[name=expression]").fill("0 9 25 12 *")
+    expect(preview).to_contain_text("Every year on 25 December at 09:00")
+    page.locator("[name=calendar]").select_option(label="Germany")
+    expect(preview).to_contain_text("Christmas Day")
+    page.get_by_label("Run it on the next working day").check()
+    expect(preview).to_contain_text("moved to")
 
 
 def test_words_are_read_and_wrong_ones_are_explained_at_the_field(page: Page) -> None:
@@ -128,7 +160,8 @@ PAGES = [
     "/admin/", "/admin/schedules/schedule/", "/admin/schedules/schedule/add/", "/admin/schedules/schedule/1/",
     "/admin/schedules/schedule/1/pause/", "/admin/schedules/schedule/1/run-now/", "/admin/runs/run/", "/admin/mailbox/",
     "/admin/newsletters/newsletter/", "/admin/reports/reportdefinition/", "/admin/cleanup/cleanuppolicy/",
-    "/admin/cleanup/cleanuppolicy/1/detail/",
+    "/admin/cleanup/cleanuppolicy/1/detail/", "/admin/schedules/schedule/1/backfill/", "/admin/schedules/schedule/4/resume/",
+    "/admin/schedules/holidaycalendar/", "/admin/schedules/holidaycalendar/1/change/", "/admin/runs/alert/",
 ]  # fmt: skip
 
 
