@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 from PIL import Image as PillowImage
 
 from cleanup.models import CleanupPolicy
@@ -27,7 +29,7 @@ from runs.models import Heartbeat, Notice, Run
 from runs.states import FINAL, Reason, State, Trigger
 from schedules import services
 from schedules.drafts import ScheduleDraft
-from schedules.models import Schedule
+from schedules.models import OutsideEdit, Schedule
 from tests.integration.stack import Stack, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -152,6 +154,22 @@ def test_a_pause_is_recorded_and_resume_fires_nothing(stack: Stack, demo: None) 
     services.resume_schedule(None, schedule.pk)
     time.sleep(3)
     assert [run.state for run in runs_of(schedule)] == [State.SKIPPED] * len(runs_of(schedule))
+
+
+def test_a_change_made_by_sql_is_noticed_within_five_seconds(stack: Stack, demo: None) -> None:
+    stack.start_beat()
+    definition = ReportDefinition.objects.first()
+    assert definition is not None
+    draft = ScheduleDraft.for_kind("report", name="Weekly", target_id=definition.pk, expression="0 7 * * mon")
+    schedule = services.create_schedule(None, draft)
+    wait_until(lambda: Heartbeat.objects.filter(role="beat").exists(), 30, "the beat is up")
+    wait_until(lambda: not OutsideEdit.objects.exists(), 10, "the beat has read the notes")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE django_celery_beat_crontabschedule SET hour = '*', day_of_week = '*'")
+    wait_until(lambda: Schedule.objects.get().expression == "0 * * * *", 5, "our row follows the stock row")
+    PeriodicTask.objects.filter(pk=schedule.periodic_task_id).update(enabled=False)
+    wait_until(lambda: Schedule.objects.get().is_paused, 5, "the switch pauses it")
+    assert not Run.objects.exists()
 
 
 def test_kill_9_of_a_beat_and_of_a_worker_loses_and_doubles_nothing(stack: Stack, demo: None) -> None:
