@@ -48,7 +48,7 @@ ALIASES = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-MAX_LENGTH = 120
+MAX_LENGTH = 600
 
 
 @dataclass(frozen=True)

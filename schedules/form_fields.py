@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,9 @@ from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
 from schedules import wall_clock, zones
+
+FIRST_YEAR, LAST_YEAR = 1970, 2199
+"""Beyond these no clock is certain, and some arithmetic fails."""
 
 
 class LocalDateTimeInput(forms.DateTimeInput):
@@ -38,6 +42,8 @@ class WallClockField(forms.DateTimeField):
             parsed = datetime.fromisoformat(str(value).strip())
         except ValueError:
             raise ValidationError("Write a date and time that exist, such as 2026-12-24 18:00.") from None
+        if not FIRST_YEAR <= parsed.year <= LAST_YEAR:
+            raise ValidationError(f"Write a year from {FIRST_YEAR} to {LAST_YEAR}.")
         return parsed.replace(tzinfo=None)
 
 
@@ -51,7 +57,11 @@ class MinutesField(forms.FloatField):
 
     def to_python(self, value: Any) -> Any:
         minutes = super().to_python(value)
-        return None if minutes is None else round(minutes * 60)
+        if minutes is None:
+            return None
+        if not math.isfinite(minutes) or abs(minutes) > 1e7:
+            raise ValidationError("Write a number of minutes, such as 30 or 1.5.")
+        return round(minutes * 60)
 
     def validate(self, value: Any) -> None:
         forms.Field.validate(self, value)

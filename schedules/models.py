@@ -58,7 +58,7 @@ class Schedule(models.Model):
     )
 
     mode = models.CharField(max_length=8, choices=Mode.choices, default=Mode.CRON)
-    expression = models.CharField(max_length=120, blank=True)
+    expression = models.CharField(max_length=600, blank=True)  # stock rows may list every minute
     time_zone = models.CharField(max_length=64, default="UTC")
     every_seconds = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(60), MaxValueValidator(YEAR_SECONDS)]
@@ -102,8 +102,8 @@ class Schedule(models.Model):
     next_due_at = models.DateTimeField(null=True, blank=True, db_index=True)
     planned_count = models.PositiveIntegerField(default=0)
     spec_version = models.PositiveIntegerField(default=1)
-    settled_timing = models.CharField(
-        max_length=400, blank=True, help_text="The timing that next_due_at was computed from; another one is an edit."
+    settled_timing = models.TextField(
+        blank=True, help_text="The timing that next_due_at was computed from; another one is an edit."
     )
     created_at = models.DateTimeField(auto_now_add=True)
     changed_at = models.DateTimeField(auto_now=True)

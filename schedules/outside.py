@@ -178,7 +178,7 @@ def _take_timing(schedule: Schedule, task: PeriodicTask, now: datetime) -> None:
         row = task.crontab
         schedule.mode, schedule.time_zone = Schedule.Mode.CRON, str(row.timezone)
         parts = (row.minute, row.hour, row.day_of_month, row.month_of_year, row.day_of_week)
-        schedule.expression = " ".join("".join(str(part).split()) or "*" for part in parts)[:120]
+        schedule.expression = " ".join("".join(str(part).split()) or "*" for part in parts)
     elif task.interval is not None:
         seconds = task.interval.every * _SECONDS[task.interval.period]
         if seconds < 1 or seconds != int(seconds):

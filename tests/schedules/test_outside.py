@@ -308,6 +308,15 @@ def test_weekday_seven_is_sunday(add_task: Any, fake_clock: SetClock) -> None:
     assert Schedule.objects.get().next_due_at == datetime(2026, 11, 22, 9, tzinfo=UTC)
 
 
+def test_a_long_list_of_minutes_is_kept_whole(add_task: Any, fake_clock: SetClock) -> None:
+    fake_clock("2026-11-20T17:57:30")
+    hand_written(crontab=CrontabSchedule.objects.create(minute=",".join(map(str, range(59))), hour="*"))
+    tick()
+    schedule = Schedule.objects.get()
+    assert schedule.broken_reason == "" and len(schedule.expression) > 150
+    assert [moment.minute for moment in schedule.timing.upcoming(schedule.cursor_at, 2)] == [58, 0]
+
+
 def test_intervals_one_offs_and_ends_written_by_hand(add_task: Any, fake_clock: SetClock) -> None:
     clock = fake_clock(FRIDAY)
     half_hour = IntervalSchedule.objects.create(every=30, period=IntervalSchedule.MINUTES)

@@ -52,6 +52,12 @@ def test_saving_leads_to_the_schedules_own_page(boss: Client, target: Group) -> 
         ({"what": "test:999999"}, "Select a valid choice"),
         ({"mode": "once", "once_at": "2026-02-30T10:00"}, "date and time that exist"),
         ({"mode": "once", "once_at": "2020-02-03T10:00"}, "has passed"),
+        ({"mode": "once", "once_at": "9999-12-31T23:59"}, "Write a year from 1970 to 2199"),
+        ({"ends_at": "0001-01-01T00:00"}, "Write a year from 1970 to 2199"),
+        ({"jitter_minutes": "99999"}, "at most 24 hours"),
+        ({"jitter_minutes": "nan"}, "Write a number of minutes"),
+        ({"time_limit_minutes": "inf"}, "Write a number of minutes"),
+        ({"pause_after": "0"}, "greater than or equal to 1"),
         ({"mode": "interval", "every_amount": ""}, "Write how often"),
         ({"retries": 99}, "less than or equal to 10"),
     ],
@@ -224,6 +230,9 @@ def test_past_times_are_listed_before_they_run_and_a_double_click_runs_once(
     for _ in range(2):
         boss.post(url, post)
     assert Run.objects.filter(trigger="backfill").count() == 3
+    for odd in ("0001-01-01T00:00", "9999-12-31T23:59", "now", ""):
+        assert boss.get(url, {**stretch, "start": odd}).status_code == 200
+        assert boss.post(url, {**post, "end": odd}).status_code == 200
     future = boss.get(url, {**stretch, "end": "2027-01-01T00:00"}).content.decode()
     assert "Only the past can be made up for" in future
 

@@ -202,6 +202,8 @@ def _instant(text: str, zone: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise CommandError(f"“{text}” is no date and time; write for example 2026-12-24T18:00.") from None
+    if not 1970 <= moment.year < 2200:
+        raise CommandError(f"“{text}” is not between 1970 and 2199.")
     return moment if moment.tzinfo else wall_clock.instant(moment, zones.zone(zone))
 
 
