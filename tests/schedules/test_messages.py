@@ -79,8 +79,9 @@ def test_other_brokers_get_the_same_message() -> None:
     with Connection("memory://") as connection:
         channel: Any = connection.channel()
         producer = Producer(channel, auto_declare=False)
-        channel.queue_declare("default")
-        messages.send(app, producer, RUNS[:1])
-        message = channel.basic_get("default", no_ack=True)
+        queue = "of-this-test"  # the memory transport is one for the whole process
+        channel.queue_declare(queue)
+        messages.send(app, producer, [Unsent(7, queue, 60)])
+        message = channel.basic_get(queue, no_ack=True)
     assert message.headers["task"] == TASK and message.headers["id"] == "7"
     assert json.loads(message.body)[0] == [7]
