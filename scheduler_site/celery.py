@@ -44,6 +44,7 @@ def configure(**_: Any) -> None:
         broker_transport_options=transport_options(settings.BROKER_URL, settings.BROKER_PREFIX),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        worker_consumer="scheduler_site.consumer:QuickConsumer",
         task_queues=[Queue(name) for name in settings.QUEUES],
         task_default_queue="default",
         task_acks_late=True,
