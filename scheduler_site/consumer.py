@@ -10,7 +10,7 @@ from celery.worker.consumer import Consumer
 RECONNECT_SECONDS = 3
 
 
-class QuickConsumer(Consumer):  # type: ignore[misc]
+class QuickConsumer(Consumer):
     """Celery's own waits longer after each failure, up to half a minute, and has no setting for it."""
 
     def ensure_connected(self, conn: Any) -> Any:

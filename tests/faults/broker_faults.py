@@ -31,7 +31,7 @@ def broker_away(house: House, counts: Counts) -> Result:
     stock_figures: dict[str, float] | None = None
     for seconds in counts.outages:
         # A longer outage, a slower timetable: what has gathered must fit what two processes perform in the time.
-        timetable.every(5, seconds=max(2, seconds / 30), lasting=seconds + 6)
+        timetable.every(5, seconds=max(2, int(seconds) // 30), lasting=seconds + 6)
         time.sleep(3)
         house.valkey.kill()
         time.sleep(seconds)
