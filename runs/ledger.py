@@ -237,7 +237,12 @@ def _extend(claimed: Claim, **values: Any) -> None:
 
 def log(run_id: int, message: str, *, level: str = RunEvent.Level.INFO, attempt: int = 0) -> None:
     """Adds one log line to the run."""
-    RunEvent.objects.create(run_id=run_id, message=message[:1000], level=level, attempt=attempt)
+    RunEvent.objects.create(run_id=run_id, message=_storable(message)[:1000], level=level, attempt=attempt)
+
+
+def _storable(text: str) -> str:
+    """Without what no database takes: NUL, and halves of characters. A job's words must not fail its run."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def attach(claimed: Claim, label: str, url: str) -> None:
@@ -247,13 +252,14 @@ def attach(claimed: Claim, label: str, url: str) -> None:
 
 def finish(claimed: Claim, result: str) -> None:
     """Ends the run well, with one line in words. Raises :class:`LeaseLost` as every fenced write."""
-    _end(claimed, State.SUCCEEDED, result=result[:300])
+    _end(claimed, State.SUCCEEDED, result=_storable(result)[:300])
 
 
 def fail(
     claimed: Claim, error: str, *, traceback: str = "", reason: Reason = Reason.ERROR, may_retry: bool = True
 ) -> State:
     """Ends the attempt badly: another attempt if any is left, else the run has failed. Returns the state it is in."""
+    error, traceback = _storable(error), _storable(traceback)
     if may_retry and claimed.attempt < claimed.run.max_attempts:
         delay = claimed.run.retry_delay_seconds * 2 ** (claimed.attempt - 1)
         again = clock.now() + timedelta(seconds=delay)
@@ -297,14 +303,16 @@ def request_cancel(run: Run) -> State:
 
 def withdraw(schedule_id: int, reason: Reason, reason_text: str) -> int:
     """Skips a schedule's waiting runs that no worker has claimed; returns how many."""
-    return Run.objects.filter(schedule_id=schedule_id, state__in=WAITING, trigger=Trigger.SCHEDULE).update(
+    waiting = Run.objects.filter(schedule_id=schedule_id, finished_at__isnull=True, state__in=WAITING)
+    return waiting.filter(trigger=Trigger.SCHEDULE).update(
         state=State.SKIPPED, reason=reason, reason_text=reason_text[:300], finished_at=clock.now(), next_publish_at=None
     )
 
 
 def expire_unstarted(now: datetime, run_ids: Iterable[int] | None = None) -> int:
     """Ends waiting runs whose start deadline has passed as missed; returns how many."""
-    late = Run.objects.filter(state__in=WAITING, deadline_at__lt=now, attempt=0)
+    waiting = Run.objects.filter(next_publish_at__isnull=False, state__in=WAITING).order_by()
+    late = waiting.filter(deadline_at__lt=now, attempt=0)
     if run_ids is not None:
         late = late.filter(pk__in=list(run_ids))
     found = list(late.values_list("pk", flat=True)[:EXPIRE_BATCH])
@@ -327,7 +335,7 @@ def rescue(now: datetime) -> list[int]:
     """Decides runs whose worker went silent: another attempt, or failed. Returns the runs touched."""
     touched = []
     expired = Run.objects.filter(state=State.RUNNING, lease_until__lt=now).only("pk", "attempt", "max_attempts")
-    for run in expired[:500]:
+    for run in expired.order_by()[:500]:
         is_cancelled = Run.objects.filter(pk=run.pk).exclude(cancel_requested_at=None).exists()
         tries_left = run.attempt < max(run.max_attempts, LOST_WORKER_ATTEMPTS)
         silent = Run.objects.filter(pk=run.pk, state=State.RUNNING, attempt=run.attempt, lease_until__lt=now)

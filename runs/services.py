@@ -10,6 +10,14 @@ from runs.audit import Actor
 from runs.models import Run
 from runs.states import State, Trigger
 
+_needed: dict[str, str] = {}
+"""Per kind of job, the permission that starting it takes; said by whoever registers kinds."""
+
+
+def require_for_kind(kind: str, permission: str) -> None:
+    """From now on, running a run of this kind again takes this permission as well."""
+    _needed[kind] = permission
+
 
 def cancel_run(actor: Actor, run_id: int) -> State:
     """Stops a waiting run at once and a running one at its next safe point; returns the state it is in."""
@@ -30,6 +38,8 @@ def retry_run(actor: Actor, run_id: int, *, idempotency_key: str | None = None) 
     """
     run = Run.objects.get(pk=run_id)
     audit.require(actor, "runs.retry_run", "run it again", run)
+    if needed := _needed.get(run.kind):
+        audit.require(actor, needed, "run it again", run)
     if run.is_open or run.state == State.SUCCEEDED:
         raise ValidationError("Only a run that ended without success can be run again.")
     with transaction.atomic():
@@ -48,6 +58,7 @@ def retry_run(actor: Actor, run_id: int, *, idempotency_key: str | None = None) 
                 exclusive=run.exclusive,
                 time_limit_seconds=run.time_limit_seconds,
                 max_attempts=run.max_attempts,
+                retry_delay_seconds=run.retry_delay_seconds,
                 requested_by=actor,
                 idempotency_key=idempotency_key or f"retry-{run.pk}-{run.retries.count()}",
                 retry_of_id=run.pk,

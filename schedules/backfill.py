@@ -13,6 +13,8 @@ from runs.models import Run
 from runs.states import OPEN, Reason, State, Trigger
 from schedules.models import Schedule
 
+WITHDRAWN = timedelta(days=7)
+"""A run that waited for a worker when the pause began was left out as well; none waits longer than this."""
 MOST = 100
 """At most this many due times are run after all at once; more would hold up what is due now."""
 
@@ -46,9 +48,12 @@ def due_times(schedule: Schedule, start: datetime, end: datetime, now: datetime)
 
 def left_out_by_pause(schedule: Schedule) -> list[datetime]:
     """The due times that the pause it is in has left out, oldest first; the latest ones when there are very many."""
+    if schedule.paused_at is None:
+        return []
     skipped = Run.objects.filter(
-        schedule_id=schedule.pk, due_at__gte=schedule.paused_at, state=State.SKIPPED, reason=Reason.PAUSED
-    )
+        schedule_id=schedule.pk, finished_at__gte=schedule.paused_at, state=State.SKIPPED, reason=Reason.PAUSED,
+        trigger=Trigger.SCHEDULE, due_at__gte=schedule.paused_at - WITHDRAWN,
+    )  # fmt: skip
     return sorted(skipped.order_by("-due_at").values_list("due_at", flat=True)[:MOST])
 
 
@@ -66,7 +71,7 @@ def plan(actor: Actor, schedule: Schedule, wanted: Sequence[datetime], key: str)
     return [
         ledger.plan(
             ledger.NewRun(
-                **schedule.run_values(),
+                **{**schedule.run_values(), "exclusive": True},  # one after another, whatever the overlap rule
                 target_label=str(target)[:200],
                 trigger=Trigger.BACKFILL,
                 due_at=due,

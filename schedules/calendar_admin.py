@@ -48,13 +48,20 @@ class HolidayCalendarAdmin(ModelAdmin):  # type: ignore[misc]
 
     @admin.display(description="Next day off")
     def next_day_off(self, obj: HolidayCalendar) -> str:
-        coming = obj.days().coming(timezone.localdate(), 1)
+        try:
+            coming = obj.days().coming(timezone.localdate(), 1)
+        except working_days.CalendarError as error:
+            return f"Cannot be read: {error}"
         return f"{coming[0][0]:%a %-d %b %Y}, {coming[0][1]}" if coming else "None within two years"
 
     @admin.display(description="Next days off")
     def days(self, obj: HolidayCalendar | None) -> SafeString | str:
         if obj is None or not obj.changed_at:
             return "They are listed here once it is saved."
+        try:
+            obj.days()
+        except working_days.CalendarError as error:
+            return f"Cannot be read: {error}"
         coming = [(f"{day:%a %-d %b %Y}", name) for day, name in obj.days().coming(timezone.localdate(), LISTED)]
         rows = format_html_join("", '<li>{} <span class="al-sub">{}</span></li>', coming)
         return format_html('<ol class="al-times">{}</ol>', rows) if coming else "None within two years"

@@ -33,7 +33,8 @@ def save_calendar(
     with transaction.atomic():
         before = {} if is_new else _facts(HolidayCalendar.objects.get(pk=calendar.pk))
         followers = [] if is_new else list(storage.lock(_followers(calendar)))
-        planner.settle(followers, clock.now())  # what is due by now is decided under the days that held
+        for schedule in followers:  # what is due by now is decided under the days that held
+            planner.settle_fully(schedule, clock.now())
         for field, value in values.items():
             setattr(calendar, field, value)
         calendar.save()
@@ -96,13 +97,15 @@ def _followers(calendar: HolidayCalendar) -> QuerySet[Schedule]:
 
 
 def _point(schedule: Schedule) -> None:
+    broken_reason = ""
     try:
         planner.aim(schedule, schedule.cursor_at)
-    except CronError:
-        return  # broken before, and still
+    except CronError as error:
+        broken_reason, schedule.next_due_at = f"It cannot be read: {error}"[:300], None
     Schedule.objects.filter(pk=schedule.pk).update(
-        next_due_at=schedule.next_due_at, settled_timing=schedule.settled_timing, changed_at=clock.now()
-    )
+        next_due_at=schedule.next_due_at, settled_timing=schedule.timing_text, broken_reason=broken_reason,
+        changed_at=clock.now(),
+    )  # fmt: skip
 
 
 def _facts(calendar: HolidayCalendar) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -92,8 +92,6 @@ def validate(draft: ScheduleDraft, existing: Schedule | None = None) -> None:
         _check_timing(draft, existing, errors)
     if draft.start_deadline_seconds is not None and draft.start_deadline_seconds < 60:
         errors["start_deadline_seconds"] = "Give it at least one minute to start."
-    if draft.max_runs is not None and draft.max_runs < 1:
-        errors["max_runs"] = "Write at least 1, or leave it empty for no limit."
     if not 10 <= draft.time_limit_seconds <= 86400:
         errors["time_limit_seconds"] = "The time limit must be between 10 seconds and 24 hours."
     _check_numbers(draft, errors)
@@ -112,6 +110,7 @@ _LIMITS = {
     "retry_delay_seconds": (1, 86400, "Write at least 1 second and at most 24 hours."),
     "jitter_seconds": (0, 86400, "Spread the start over at most 24 hours; 0 starts at the due time."),
     "notify_after": (0, 100, "Write a number from 0 (tell nobody) to 100."),
+    "max_runs": (1, 1_000_000, "Write a number from 1 to 1,000,000, or leave it empty for no limit."),
     "pause_after": (1, 100, "Write a number from 1 to 100, or leave it empty to go on."),
 }
 
@@ -172,9 +171,7 @@ def _check_timing(draft: ScheduleDraft, existing: Schedule | None, errors: dict[
     elif draft.mode == Schedule.Mode.ONCE:
         if draft.once_at is None:
             errors["once_at"] = "Write the date and time, such as 2026-12-24 18:00."
-        elif (existing is None or existing.once_at != draft.once_at) and draft.once_at < clock.now() - timedelta(
-            minutes=1
-        ):
+        elif (existing is None or existing.once_at != draft.once_at) and draft.once_at <= clock.now():
             errors["once_at"] = "That time has passed. Choose one in the future, or use Run now."
     if (
         draft.ends_at is not None

@@ -42,6 +42,8 @@ class WallClockField(forms.DateTimeField):
             parsed = datetime.fromisoformat(str(value).strip())
         except ValueError:
             raise ValidationError("Write a date and time that exist, such as 2026-12-24 18:00.") from None
+        if parsed.tzinfo is not None:
+            raise ValidationError("Write the time as the clocks show it, without an offset.")
         if not FIRST_YEAR <= parsed.year <= LAST_YEAR:
             raise ValidationError(f"Write a year from {FIRST_YEAR} to {LAST_YEAR}.")
         return parsed.replace(tzinfo=None)

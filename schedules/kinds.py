@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from django.apps import apps
 from django.db import models
 
+from runs import services
 from runs.tasks import RunContext
 
 
@@ -72,6 +73,8 @@ _registry: dict[str, JobKind] = {}
 def register(kind: JobKind) -> None:
     """Adds a kind; registering the same key again replaces it (apps are loaded more than once in tests)."""
     _registry[kind.key] = kind
+    if kind.admin_permission:
+        services.require_for_kind(kind.key, kind.admin_permission)
 
 
 def get(key: str) -> JobKind:

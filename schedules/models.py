@@ -154,6 +154,10 @@ class Schedule(models.Model):
             raise cron.CronError(f"Its calendar cannot be read: {error}", "calendar") from error
 
     def _plain_timing(self) -> Timing:
+        try:
+            zones.zone(self.time_zone)
+        except zones.UnknownZone as error:
+            raise cron.CronError(str(error), "time zone") from error
         if self.mode == self.Mode.CRON:
             return CronTiming(cron.parse(self.expression, self.time_zone))
         if self.mode == self.Mode.INTERVAL:
@@ -235,7 +239,7 @@ class Schedule(models.Model):
             "queue": "default" if kind is None else kind.queue,
             "exclusive": self.overlap != "allow",
             "time_limit_seconds": self.time_limit_seconds,
-            "max_attempts": self.retries + 1,
+            "max_attempts": min(self.retries, 100) + 1,
             "retry_delay_seconds": self.retry_delay_seconds,
         }
 

@@ -11,28 +11,21 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django.db import OperationalError, transaction
+from django_celery_beat.models import PeriodicTask
 
 from runs import audit, clock, ledger
 from runs.locking import skip_locked
 from runs.states import Reason
 from schedules import cron, plain_tasks, planner, storage
 from schedules.drafts import ScheduleDraft
-from schedules.models import OutsideEdit, Schedule
+from schedules.models import YEAR_SECONDS, OutsideEdit, Schedule
 from schedules.tasks import TASK
 
 logger = logging.getLogger(__name__)
 
 BATCH = 1000
 SWITCHED_OFF = "switched off outside this desk"
-_SECONDS = {
-    IntervalSchedule.DAYS: 86400.0,
-    IntervalSchedule.HOURS: 3600.0,
-    IntervalSchedule.MINUTES: 60.0,
-    IntervalSchedule.SECONDS: 1.0,
-    IntervalSchedule.MICROSECONDS: 0.000001,
-}
 
 
 class Unusable(Exception):
@@ -52,26 +45,32 @@ def reconcile() -> int:
         known = dict(Schedule.objects.filter(pk__in=schedule_ids).values_list("pk", "periodic_task_id"))
         for gone in schedule_ids - known.keys():
             ledger.withdraw(gone, Reason.ENDED, "the schedule was deleted")
-        rows = PeriodicTask.objects.select_related("crontab", "interval", "clocked", "solar", "desk_schedule")
-        for task in rows.filter(pk__in=task_ids | set(known.values())):
-            _guarded(task, now, schedule_ids)
+        # Always in the same order, so that two who lock several schedules never wait for each other.
+        for task_id in sorted(task_ids | set(known.values())):
+            _guarded(task_id, now, schedule_ids)
     return len(notes)
 
 
-def _guarded(task: PeriodicTask, now: datetime, changed: set[int]) -> None:
-    """One row that cannot be reconciled must not hold up the others."""
+def _guarded(task_id: int, now: datetime, changed: set[int]) -> None:
+    """One row that cannot be reconciled is shown broken and must not hold up the others."""
     try:
         with transaction.atomic():
-            if hasattr(task, "desk_schedule"):
-                _follow(task, _locked(task.desk_schedule.pk), now, is_ours=task.desk_schedule.pk in changed)
-            else:
+            # First the lock, then the rows: what somebody else changed until then is seen as it is now.
+            schedule = storage.lock(Schedule.objects.filter(periodic_task_id=task_id)).first()
+            rows = PeriodicTask.objects.select_related("crontab", "interval", "clocked", "solar")
+            task = rows.filter(pk=task_id).first()
+            if task is not None and schedule is not None:
+                schedule.periodic_task = task
+                _follow(task, schedule, now, is_ours=schedule.pk in changed)
+            elif task is not None:
                 _adopt(task, now)
-    except Exception:
-        logger.exception("the change to %s cannot be reconciled", task)
-
-
-def _locked(schedule_id: int) -> Schedule:
-    return storage.lock(Schedule.objects.select_related("periodic_task")).get(pk=schedule_id)
+    except OperationalError:  # a deadlock, a timeout: the whole batch is tried again, with its notes
+        raise
+    except Exception as error:
+        logger.exception("the change to the task %s cannot be reconciled", task_id)
+        Schedule.objects.filter(periodic_task_id=task_id).update(
+            broken_reason=f"A change made outside this desk cannot be read: {error}"[:300], next_due_at=None
+        )
 
 
 def _adopt(task: PeriodicTask, now: datetime) -> None:
@@ -94,11 +93,22 @@ def _adopt(task: PeriodicTask, now: datetime) -> None:
 
 def _follow(task: PeriodicTask, schedule: Schedule, now: datetime, *, is_ours: bool) -> None:
     before = _facts(schedule)
+    is_disabled = not task.enabled and not schedule.is_paused and not is_ours
+    if is_disabled:
+        schedule.paused_at, schedule.pause_reason = schedule.cursor_at, SWITCHED_OFF
+    # What fell due until now is decided by the timing and the pause that held, as before every change.
+    if not (schedule.settled_timing and schedule.settled_timing != schedule.timing_text):
+        planner.settle_fully(schedule, now)
     try:
         if schedule.settled_timing and schedule.settled_timing != schedule.timing_text:
             _write_in_step(schedule, task, now)
-        elif not _is_in_step(schedule, task):
+        elif _differs(schedule, task):
             _take_timing(schedule, task, now)
+            _start_anew(schedule, now)
+        elif schedule.broken_reason and schedule.next_due_at is None:
+            _start_anew(schedule, now)  # look again: it may have been put right
+        elif task.expires is not None and task.expires != schedule.ends_at:
+            schedule.ends_at = task.expires
             _start_anew(schedule, now)
         elif schedule.kind == plain_tasks.KIND and (wrong := plain_tasks.problem(task)):
             raise Unusable(wrong)
@@ -106,7 +116,9 @@ def _follow(task: PeriodicTask, schedule: Schedule, now: datetime, *, is_ours: b
             Schedule.objects.filter(pk=schedule.pk).update(settled_timing=schedule.timing_text)
     except Unusable as error:
         schedule.broken_reason, schedule.next_due_at = str(error)[:300], None
-    is_switched = _follow_switch(task, schedule, now, is_ours=is_ours)
+    is_switched = _follow_switch(task, schedule, now, is_ours=is_ours) or is_disabled
+    if is_disabled:
+        ledger.withdraw(schedule.pk, Reason.PAUSED, f"paused: {schedule.pause_reason}")
     if is_switched or _facts(schedule) != before:
         schedule.save()
         audit.record(None, "was changed outside this desk", schedule, before=before, after=_facts(schedule))
@@ -156,16 +168,12 @@ def _aim(schedule: Schedule, after: datetime) -> None:
         schedule.next_due_at, schedule.settled_timing = None, schedule.timing_text
 
 
-def _is_in_step(schedule: Schedule, task: PeriodicTask) -> bool:
-    """Whether the stock rows say what our own row says."""
-    if schedule.broken_reason and schedule.next_due_at is None:
-        return False  # look again: it may have been put right
-    if task.expires is not None and task.expires != schedule.ends_at:
-        return False
+def _differs(schedule: Schedule, task: PeriodicTask) -> bool:
+    """Whether the stock rows say something else than our own row; what cannot be read differs from everything."""
     try:
-        return storage.says(task) == storage.expected(ScheduleDraft.of(schedule))
+        return storage.says(task) != storage.expected(ScheduleDraft.of(schedule))
     except cron.CronError:
-        return False
+        return True
 
 
 def _take_timing(schedule: Schedule, task: PeriodicTask, now: datetime) -> None:
@@ -180,10 +188,14 @@ def _take_timing(schedule: Schedule, task: PeriodicTask, now: datetime) -> None:
         parts = (row.minute, row.hour, row.day_of_month, row.month_of_year, row.day_of_week)
         schedule.expression = " ".join("".join(str(part).split()) or "*" for part in parts)
     elif task.interval is not None:
-        seconds = task.interval.every * _SECONDS[task.interval.period]
+        seconds = task.interval.every * storage.SECONDS[task.interval.period]
         if seconds < 1 or seconds != int(seconds):
             raise Unusable("It would run more often than once a second. Choose whole seconds.")
-        schedule.mode, schedule.every_seconds, schedule.anchor_at = Schedule.Mode.INTERVAL, int(seconds), now
+        if (schedule.mode, schedule.every_seconds) != (Schedule.Mode.INTERVAL, int(seconds)):
+            schedule.anchor_at = now
+        schedule.mode, schedule.every_seconds = Schedule.Mode.INTERVAL, int(seconds)
+        if seconds > YEAR_SECONDS:
+            raise Unusable("It would run less often than once a year. Choose a shorter interval.")
     elif task.clocked is not None:
         schedule.mode, schedule.once_at = Schedule.Mode.ONCE, task.clocked.clocked_time
     elif task.solar is not None:
@@ -192,8 +204,8 @@ def _take_timing(schedule: Schedule, task: PeriodicTask, now: datetime) -> None:
         raise Unusable("It has no schedule. Edit it and say when it should run.")
     if task.expires is not None:
         schedule.ends_at = task.expires
-    if task.one_off and schedule.mode != Schedule.Mode.ONCE:
-        schedule.max_runs = schedule.planned_count + 1
+    if task.one_off and schedule.mode != Schedule.Mode.ONCE and schedule._state.adding:
+        schedule.max_runs = 1
 
 
 def _facts(schedule: Schedule) -> dict[str, Any]:

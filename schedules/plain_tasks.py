@@ -12,9 +12,9 @@ from celery import current_app
 from django_celery_beat.models import PeriodicTask
 
 from runs.tasks import JobFailed, RunContext
-from schedules import kinds
+from schedules import kinds, storage
 
-KIND = "task"
+KIND = storage.PLAIN_TASK
 
 
 def register() -> None:

@@ -18,14 +18,14 @@ from django.db import models, transaction
 from django.db.models import Count, F
 from django_celery_beat.models import PeriodicTask
 
-from runs import bulk, clock, failpoints, ledger, outcomes
+from runs import audit, bulk, clock, failpoints, ledger, outcomes
 from runs.locking import skip_locked
 from runs.models import Run
 from runs.states import OPEN, Reason, State
 from schedules import kinds
 from schedules.cron import CronError
 from schedules.models import HolidayCalendar, Schedule
-from schedules.policies import Decision, decide
+from schedules.policies import ON_TIME, Decision, decide
 
 logger = logging.getLogger(__name__)
 
@@ -75,11 +75,16 @@ def end_pauses() -> int:
         return 0
     with transaction.atomic():
         now = clock.now()
-        batch = list(locked(over)[:BATCH])
-        settle(batch, now)
+        batch = list(locked(over).order_by("pk")[:BATCH])
+        for schedule in batch:
+            settle_fully(schedule, now)
         ended = [schedule.pk for schedule in batch]
-        Schedule.objects.filter(pk__in=ended).update(paused_at=None, paused_until=None, pause_reason="", paused_by=None)
+        Schedule.objects.filter(pk__in=ended).update(
+            paused_at=None, paused_until=None, pause_reason="", paused_by=None, consecutive_failures=0
+        )
         PeriodicTask.objects.filter(desk_schedule__in=ended).update(enabled=True)
+        for schedule in batch:
+            audit.record(None, "ended the pause at its time", schedule, before={"paused_until": schedule.paused_until})
     return len(batch)
 
 
@@ -95,6 +100,8 @@ def settle(schedules: Sequence[Schedule], now: datetime, *, hold: timedelta | No
     moves: list[_Outcome] = []
     targets = kinds.find_targets((schedule.kind, schedule.target_id) for schedule in schedules)
     for schedule in schedules:
+        if schedule.broken_reason and schedule.next_due_at is None:
+            continue  # only an edit or a repair lets it run again
         try:
             outcome, decisions = _decide(schedule, now, unfinished[schedule.pk])
         except Exception as error:  # one unreadable schedule must never stop the others
@@ -110,7 +117,7 @@ def settle(schedules: Sequence[Schedule], now: datetime, *, hold: timedelta | No
             ]
             schedule.planned_count -= outcome.planned
             outcome.planned = 0
-        label = "" if target is None else str(target)[:200]
+        label = _label(schedule, target)
         is_backlog = len(decisions) == OCCURRENCES_PER_SCHEDULE
         for decision, further in _folded(decisions) if is_backlog else ((decision, 0) for decision in decisions):
             rows.append(_row(schedule, decision, now, label, further))
@@ -121,6 +128,15 @@ def settle(schedules: Sequence[Schedule], now: datetime, *, hold: timedelta | No
     _write_back(moves, now)
     failpoints.passing("before_commit")
     return unsent
+
+
+def settle_fully(schedule: Schedule, now: datetime) -> None:
+    """As :func:`settle`, until every due time up to ``now`` has its row, however many there are."""
+    while True:
+        before = schedule.cursor_at
+        settle([schedule], now)
+        if schedule.cursor_at >= now or schedule.cursor_at == before:
+            return
 
 
 def aim(schedule: Schedule, after: datetime) -> None:
@@ -175,6 +191,13 @@ def _tell_missed(rows: Sequence[ledger.Occurrence]) -> None:
             )
 
 
+def _label(schedule: Schedule, target: models.Model | None) -> str:
+    try:
+        return "" if target is None else str(target)[:200]
+    except Exception:  # a target that cannot even say its name must not stop the others
+        return schedule.kind
+
+
 def _row(schedule: Schedule, decision: Decision, now: datetime, label: str, further: int = 0) -> ledger.Occurrence:
     deadline = schedule.start_deadline_seconds
     # A run that is being caught up late by policy still gets the whole deadline from now on.
@@ -185,8 +208,11 @@ def _row(schedule: Schedule, decision: Decision, now: datetime, label: str, furt
     text = decision.reason_text
     if further:
         text = f"{text}; this row stands for {further + 1:,} due times in a row"
+    values = schedule.run_values()
+    if now - decision.due_at > ON_TIME:
+        values["exclusive"] = True  # what is caught up goes one after another, whatever the overlap rule
     return ledger.Occurrence(
-        **schedule.run_values(),
+        **values,
         target_label=label,
         spec_version=schedule.spec_version,
         due_at=decision.due_at,
@@ -235,7 +261,7 @@ def _unfinished(schedule_ids: Iterable[int]) -> dict[int, tuple[int, int]]:
     """(waiting, running) per schedule."""
     counts: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
     found = (
-        Run.objects.filter(schedule_id__in=list(schedule_ids), state__in=OPEN)
+        Run.objects.filter(schedule_id__in=list(schedule_ids), finished_at__isnull=True, state__in=OPEN)
         .order_by()
         .values_list("schedule_id", "state")
         .annotate(Count("id"))

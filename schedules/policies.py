@@ -100,13 +100,14 @@ def decide(
         caught_up = set()
 
     decisions: list[Decision] = []
+    planned = 0
     for due in due_times:
         decision = _decide_one(due, now, policy, caught_up, running, waiting)
-        planned = sum(earlier.is_planned for earlier in decisions)
         if decision.is_planned and policy.runs_left is not None and planned >= policy.runs_left:
             decision = _skip(due, Reason.ENDED)
         if decision.is_planned:
             waiting += 1
+            planned += 1
         decisions.append(decision)
     return decisions
 

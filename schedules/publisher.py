@@ -56,7 +56,7 @@ def publish(app: Celery, producer: Producer, batch: Sequence[Unsent]) -> None:
 
 def _reserve(now: datetime) -> list[Unsent]:
     """Picks due runs and keeps other beats from sending them for a moment."""
-    due = Run.objects.filter(state__in=WAITING, next_publish_at__lte=now)
+    due = Run.objects.filter(next_publish_at__isnull=False, state__in=WAITING, next_publish_at__lte=now).order_by()
     if not due.exists():
         return []
     with transaction.atomic():

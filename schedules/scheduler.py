@@ -68,6 +68,11 @@ class LedgerScheduler(DatabaseScheduler):  # type: ignore[misc]
             logger.warning("the database does not answer (%s); trying again", error)
             connection.close()
             return self.max_interval
+        except Exception:
+            # Whatever it is, it must not end the beat: everything else keeps its time.
+            logger.exception("a tick failed; trying again")
+            connection.close()
+            return self.max_interval
 
     def _tick(self) -> float:
         started = time.monotonic()

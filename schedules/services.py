@@ -167,9 +167,11 @@ def skip_next(actor: Actor, schedule_id: int) -> datetime:
     with transaction.atomic():
         # "Next" is decided inside the write, so a run that starts this moment cannot be confused with it.
         schedule = _settled(schedule_id)
-        if schedule.next_due_at is None:
+        upcoming = schedule.timing.upcoming(schedule.cursor_at, 20) if schedule.next_due_at is not None else []
+        next_run = next((due for due in upcoming if not schedule.why_day_off(due)), None)
+        if next_run is None or (schedule.ends_at is not None and next_run > schedule.ends_at):
             raise ValidationError("It has no next run to skip.")
-        schedule.skip_at = schedule.next_due_at
+        schedule.skip_at = next_run
         schedule.save()
         audit.record(actor, "chose to skip the next run", schedule, after={"skip_at": schedule.skip_at})
     return schedule.skip_at
@@ -203,7 +205,7 @@ def run_now(actor: Actor, schedule_id: int, *, idempotency_key: str | None = Non
                 target_label=str(target)[:200],
                 trigger=Trigger.MANUAL,
                 requested_by=actor,
-                idempotency_key=idempotency_key,
+                idempotency_key=f"now-{schedule.pk}-{idempotency_key}"[:64] if idempotency_key else None,
             )
         )
         audit.record(actor, "started the schedule now", schedule, after={"run": run.pk})
@@ -233,7 +235,7 @@ def _permitted(actor: Actor, schedule_id: int, permission: str, action: str) -> 
 def _settled(schedule_id: int) -> Schedule:
     """The schedule, locked, with every due time up to now decided under the rules that still hold."""
     schedule = storage.lock(Schedule.objects.select_related("periodic_task")).get(pk=schedule_id)
-    planner.settle([schedule], clock.now())
+    planner.settle_fully(schedule, clock.now())
     return Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
 
 

@@ -13,6 +13,15 @@ from schedules.drafts import ScheduleDraft
 from schedules.models import Schedule
 from schedules.tasks import TASK
 
+PLAIN_TASK = "task"
+"""The kind of a schedule that runs whatever its PeriodicTask says (:mod:`schedules.plain_tasks`)."""
+SECONDS = {
+    IntervalSchedule.DAYS: 86400.0,
+    IntervalSchedule.HOURS: 3600.0,
+    IntervalSchedule.MINUTES: 60.0,
+    IntervalSchedule.SECONDS: 1.0,
+    IntervalSchedule.MICROSECONDS: 0.000001,
+}
 _KINDS_OF_ROW = ("crontab", "interval", "clocked")
 
 
@@ -28,8 +37,12 @@ def write_periodic_task(draft: ScheduleDraft, task: PeriodicTask | None, *, enab
     else:
         task.clocked = ClockedSchedule.objects.create(clocked_time=draft.once_at)
     task.name = draft.name
-    task.task = TASK
-    task.one_off = draft.mode == Schedule.Mode.ONCE
+    if draft.kind != PLAIN_TASK:  # what somebody wrote by hand stays what it runs
+        task.task = TASK
+        task.one_off = draft.mode == Schedule.Mode.ONCE
+    task.expires = draft.ends_at
+    if draft.ends_at is not None:
+        task.expire_seconds = None  # the stock row takes one of the two
     task.enabled = enabled
     task.save()
     delete_unused(old_rows)
@@ -46,9 +59,10 @@ def says(task: PeriodicTask) -> tuple[Any, ...]:
     if task.crontab is not None:
         row = task.crontab
         parts = (row.minute, row.hour, row.day_of_month, row.month_of_year, row.day_of_week)
-        return ("cron", str(row.timezone), *("".join(str(part).split()) for part in parts))
+        text, zone = " ".join("".join(str(part).split()) for part in parts), str(row.timezone)
+        return _crontab_values(text, zone)
     if task.interval is not None:
-        return ("interval", task.interval.every, task.interval.period)
+        return ("interval", task.interval.every * SECONDS[task.interval.period])
     if task.clocked is not None:
         return ("once", task.clocked.clocked_time)
     return ()
@@ -57,12 +71,16 @@ def says(task: PeriodicTask) -> tuple[Any, ...]:
 def expected(draft: ScheduleDraft) -> tuple[Any, ...]:
     """What the timing rows of a schedule with these values say. Raises CronError when they cannot be read."""
     if draft.mode == Schedule.Mode.CRON:
-        values, _is_exact = cron.parse(draft.expression, draft.time_zone).celery_fields()
-        names = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
-        return ("cron", draft.time_zone, *(values[name] for name in names))
+        return _crontab_values(draft.expression, draft.time_zone)
     if draft.mode == Schedule.Mode.INTERVAL:
-        return ("interval", draft.every_seconds, IntervalSchedule.SECONDS)
+        return ("interval", draft.every_seconds)
     return ("once", draft.once_at)
+
+
+def _crontab_values(expression: str, zone: str) -> tuple[Any, ...]:
+    """What celery's own crontab can say of it, in one spelling: 1-5 and 1,2,3,4,5 are the same."""
+    values, _is_exact = cron.parse(expression, zone).celery_fields()
+    return ("cron", zone, *values.values())
 
 
 def timing_rows(task: PeriodicTask) -> list[CrontabSchedule | IntervalSchedule | ClockedSchedule]:

@@ -8,7 +8,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from schedules import cron, wall_clock
-from schedules.working_days import WorkingDays
+from schedules.working_days import CalendarError, WorkingDays
 
 
 class Timing(Protocol):
@@ -127,7 +127,10 @@ class MovingTiming:
     def moved(due: datetime, zone: ZoneInfo, days: WorkingDays) -> datetime:
         """The same time of day on the next working day."""
         local = due.astimezone(zone).replace(tzinfo=None, fold=0)
-        target = days.next_working_day(local.date())
+        try:
+            target = days.next_working_day(local.date())
+        except CalendarError as error:
+            raise cron.CronError(str(error), "calendar") from error
         return wall_clock.instant(datetime.combine(target, local.time()), zone)
 
 

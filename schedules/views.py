@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import datetime
 
@@ -63,7 +64,10 @@ def pause(request: HttpRequest, schedule_id: int) -> HttpResponse:
 def resume(request: HttpRequest, schedule_id: int) -> HttpResponse:
     """Shows what was left out in the pause and asks what becomes of it; resumes on POST."""
     schedule = _visible(request, schedule_id, "schedules.pause_schedule")
-    missed = backfill.left_out_by_pause(schedule) if schedule.is_paused else []
+    if request.method == "POST" and not schedule.is_paused:
+        messages.info(request, f"“{schedule}” is active already.")
+        return _back(schedule)
+    missed = backfill.left_out_by_pause(schedule)
     may_run = bool(missed) and request.user.has_perm("schedules.run_schedule")
     form = ResumeForm(request.POST if "run" in request.POST else None)
     if request.method == "POST" and (form.is_valid() or not form.is_bound):
@@ -101,7 +105,7 @@ def backfill_past(request: HttpRequest, schedule_id: int) -> HttpResponse:
         start, end = form.cleaned_data["start"], form.cleaned_data["end"]
         try:
             if request.method == "POST":
-                key = request.POST.get("form_key", "")[:32]
+                key = _form_key(request)
                 runs = services.backfill_schedule(request.user, schedule.pk, start, end, key=key)
                 messages.success(request, f"{counted(len(runs), 'run')} of “{schedule}” started, one after another.")
                 return _back(schedule)
@@ -126,9 +130,7 @@ def run_now(request: HttpRequest, schedule_id: int) -> HttpResponse:
     schedule = _visible(request, schedule_id, "schedules.run_schedule")
     if request.method == "POST":
         try:
-            run = services.run_now(
-                request.user, schedule.pk, idempotency_key=request.POST.get("form_key", "")[:64] or None
-            )
+            run = services.run_now(request.user, schedule.pk, idempotency_key=_form_key(request) or None)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
             return _back(schedule)
@@ -167,6 +169,12 @@ def preview(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     shown = previews.preview(request.POST.dict(), clock.now())
     return render(request, "schedules/_preview.html", {"preview": shown})
+
+
+def _form_key(request: HttpRequest) -> str:
+    """The key that the shown form carried; anything else is no key."""
+    key = request.POST.get("form_key", "")
+    return key if re.fullmatch(r"[0-9a-f]{32}", key) else ""
 
 
 def _visible(request: HttpRequest, schedule_id: int, permission: str = "schedules.view_schedule") -> Schedule:

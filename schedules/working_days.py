@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -65,6 +66,7 @@ class WorkingDays:
     def __init__(self, public: Any, own: tuple[OwnDay, ...]) -> None:
         self._public = public
         self._own = own
+        self._lock = threading.Lock()
         weekend: set[int] = {5, 6} if public is None else set(public.weekend)
         self._weekend = weekend
 
@@ -73,7 +75,10 @@ class WorkingDays:
         for own in self._own:
             if own.is_on(day):
                 return own.name
-        return "" if self._public is None else str(self._public.get(day) or "")
+        if self._public is None:
+            return ""
+        with self._lock:  # the library fills a year in while it is asked
+            return str(self._public.get(day) or "")
 
     def coming(self, after: date, count: int) -> list[tuple[date, str]]:
         """The next holidays from ``after`` on, at most two years ahead."""

@@ -97,6 +97,7 @@ def test_a_one_off_runs_once_and_its_row_says_so(
     schedule = create(mode="once", expression="", once_at=at)
     time.value = at + timedelta(seconds=1)
     planner.plan_due()
+    Run.objects.update(state=State.SUCCEEDED, finished_at=time.value)
     for _ in range(2):
         services.pause_schedule(None, schedule.pk, reason="x")
         services.resume_schedule(None, schedule.pk, run="all")
