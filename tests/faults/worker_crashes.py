@@ -26,7 +26,7 @@ def killed_under_load(house: House, counts: Counts) -> Result:
     workers = house.processes[-3:]
     lasting = counts.kill_every * (counts.worker_kills + 1)
     per_second = max(1, round(counts.worker_runs / lasting))
-    timetable.every(per_second, seconds=1, lasting=lasting, work="work 100 ms")
+    timetable.every(per_second, seconds=1, lasting=lasting, work="work 50 ms")
     timetable.once(1, after=2, work="work 0 ms in 16 MB")
     children_killed = 0
     began = time.monotonic()
