@@ -95,6 +95,7 @@ def perform() -> Callable[..., Run]:
                 queue="newsletters",
             )
         )
+        Run.objects.filter(pk=planned.pk).update(not_before_at=None)  # the wait before another attempt is over
         run_job(planned.pk)
         planned.refresh_from_db()
         return planned
