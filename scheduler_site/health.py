@@ -21,9 +21,7 @@ from runs import clock, words
 from runs.models import Heartbeat, Run
 from runs.states import WAITING
 from scheduler_site.celery import transport_options
-
-BEAT_SILENT = timedelta(seconds=15)
-WORKER_SILENT = timedelta(seconds=60)
+from schedules.findings import BEAT_SILENT, WORKER_SILENT
 
 
 @require_safe

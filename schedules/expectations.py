@@ -67,7 +67,7 @@ def _examine(schedules: Sequence[Schedule], now: datetime) -> dict[Schedule, str
     wrong: dict[Schedule, str] = {}
     expected: dict[Schedule, list[datetime]] = {}
     for schedule in schedules:
-        if schedule.settled_timing and schedule.settled_timing != schedule.timing_text:
+        if schedule.is_timed_anew:
             continue  # edited outside the services a moment ago; a beat is about to see it
         try:
             due_times = _expected(schedule, now)

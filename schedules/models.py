@@ -177,6 +177,11 @@ class Schedule(models.Model):
         )  # fmt: skip
         return "|".join("" if value is None else str(value) for value in values)
 
+    @property
+    def is_timed_anew(self) -> bool:
+        """Whether its timing was changed past the services, and not reconciled yet."""
+        return bool(self.settled_timing) and self.settled_timing != self.timing_text
+
     def why_day_off(self, due_at: datetime) -> str:
         """Why it does not run at this due time because of its calendar; empty when it does."""
         if self.calendar_id is None:

@@ -93,14 +93,14 @@ def _adopt(task: PeriodicTask, now: datetime) -> None:
 
 def _follow(task: PeriodicTask, schedule: Schedule, now: datetime, *, is_ours: bool) -> None:
     before = _facts(schedule)
-    is_disabled = not task.enabled and not schedule.is_paused and not is_ours
-    if is_disabled:
+    is_switched = schedule.is_paused == task.enabled
+    if is_switched and not is_ours and not task.enabled:
         schedule.paused_at, schedule.pause_reason = schedule.cursor_at, SWITCHED_OFF
     # What fell due until now is decided by the timing and the pause that held, as before every change.
-    if not (schedule.settled_timing and schedule.settled_timing != schedule.timing_text):
+    if not schedule.is_timed_anew:
         planner.settle_fully(schedule, now)
     try:
-        if schedule.settled_timing and schedule.settled_timing != schedule.timing_text:
+        if schedule.is_timed_anew:
             _write_in_step(schedule, task, now)
         elif _differs(schedule, task):
             _take_timing(schedule, task, now)
@@ -116,31 +116,24 @@ def _follow(task: PeriodicTask, schedule: Schedule, now: datetime, *, is_ours: b
             Schedule.objects.filter(pk=schedule.pk).update(settled_timing=schedule.timing_text)
     except Unusable as error:
         schedule.broken_reason, schedule.next_due_at = str(error)[:300], None
-    is_switched = _follow_switch(task, schedule, now, is_ours=is_ours) or is_disabled
-    if is_disabled:
-        ledger.withdraw(schedule.pk, Reason.PAUSED, f"paused: {schedule.pause_reason}")
+    if is_switched:
+        _follow_switch(task, schedule, is_ours=is_ours)
     if is_switched or _facts(schedule) != before:
         schedule.save()
         audit.record(None, "was changed outside this desk", schedule, before=before, after=_facts(schedule))
 
 
-def _follow_switch(task: PeriodicTask, schedule: Schedule, now: datetime, *, is_ours: bool) -> bool:
-    """Brings the stock switch and our pause into step; ``is_ours`` says that our row is the one that was changed.
-
-    Returns whether they were out of step.
-    """
-    if schedule.is_paused != task.enabled:
-        return False
+def _follow_switch(task: PeriodicTask, schedule: Schedule, *, is_ours: bool) -> None:
+    """Brings the stock switch and our pause into step; ``is_ours`` says that our row is the one that was changed."""
     if is_ours:
         PeriodicTask.objects.filter(pk=task.pk).update(enabled=not schedule.is_paused)
-    else:
-        schedule.paused_at = None if task.enabled else now
+    elif task.enabled:
+        schedule.paused_at = None
     if schedule.is_paused:
         schedule.pause_reason = schedule.pause_reason or SWITCHED_OFF
         ledger.withdraw(schedule.pk, Reason.PAUSED, f"paused: {schedule.pause_reason}")
     else:
         schedule.paused_until, schedule.paused_by, schedule.pause_reason = None, None, ""
-    return True
 
 
 def _write_in_step(schedule: Schedule, task: PeriodicTask, now: datetime) -> None:
@@ -183,12 +176,10 @@ def _take_timing(schedule: Schedule, task: PeriodicTask, now: datetime) -> None:
     if task.task == TASK and schedule.kind == plain_tasks.KIND:
         raise Unusable("It says nothing about what to run. Delete it, and add it here.")
     if task.crontab is not None:
-        row = task.crontab
-        schedule.mode, schedule.time_zone = Schedule.Mode.CRON, str(row.timezone)
-        parts = (row.minute, row.hour, row.day_of_month, row.month_of_year, row.day_of_week)
-        schedule.expression = " ".join("".join(str(part).split()) or "*" for part in parts)
+        schedule.mode, schedule.time_zone = Schedule.Mode.CRON, str(task.crontab.timezone)
+        schedule.expression = storage.pattern_of(task.crontab)
     elif task.interval is not None:
-        seconds = task.interval.every * storage.SECONDS[task.interval.period]
+        seconds = storage.seconds_of(task.interval)
         if seconds < 1 or seconds != int(seconds):
             raise Unusable("It would run more often than once a second. Choose whole seconds.")
         if (schedule.mode, schedule.every_seconds) != (Schedule.Mode.INTERVAL, int(seconds)):

@@ -148,13 +148,12 @@ def aim(schedule: Schedule, after: datetime) -> None:
 
 
 def _decide(schedule: Schedule, now: datetime, unfinished: tuple[int, int]) -> tuple[_Outcome, list[Decision]]:
-    if schedule.settled_timing and schedule.settled_timing != schedule.timing_text:
+    if schedule.is_timed_anew:
         # Edited outside the services a moment ago: the new timing holds from now on, never for what lies before.
         return _Outcome(schedule, now, schedule.next_after(now), skip_at=schedule.skip_at), []
     until = now if schedule.ends_at is None else min(now, schedule.ends_at)
-    most = (
-        OCCURRENCES_PER_SCHEDULE + schedule.missed_cap
-    )  # what follows a full piece is enough to choose the latest from
+    # What follows a full piece is enough to choose the latest from.
+    most = OCCURRENCES_PER_SCHEDULE + schedule.missed_cap
     due_times = schedule.timing.between(schedule.cursor_at, until, most + 1)
     more_follow = len(due_times) > most
     if more_follow:

@@ -15,7 +15,7 @@ from schedules.tasks import TASK
 
 PLAIN_TASK = "task"
 """The kind of a schedule that runs whatever its PeriodicTask says (:mod:`schedules.plain_tasks`)."""
-SECONDS = {
+_SECONDS = {
     IntervalSchedule.DAYS: 86400.0,
     IntervalSchedule.HOURS: 3600.0,
     IntervalSchedule.MINUTES: 60.0,
@@ -54,15 +54,23 @@ def lock(rows: QuerySet[Schedule]) -> QuerySet[Schedule]:
     return rows.select_for_update(of=("self",)) if connection.features.has_select_for_update else rows
 
 
+def pattern_of(row: CrontabSchedule) -> str:
+    """A stock row's five parts as one pattern; an empty part means every value."""
+    parts = (row.minute, row.hour, row.day_of_month, row.month_of_year, row.day_of_week)
+    return " ".join("".join(str(part).split()) or "*" for part in parts)
+
+
+def seconds_of(row: IntervalSchedule) -> float:
+    """The length of a stock interval."""
+    return float(row.every * _SECONDS[row.period])
+
+
 def says(task: PeriodicTask) -> tuple[Any, ...]:
     """What the task's own timing rows say, in the form of :func:`expected`."""
     if task.crontab is not None:
-        row = task.crontab
-        parts = (row.minute, row.hour, row.day_of_month, row.month_of_year, row.day_of_week)
-        text, zone = " ".join("".join(str(part).split()) for part in parts), str(row.timezone)
-        return _crontab_values(text, zone)
+        return _crontab_values(pattern_of(task.crontab), str(task.crontab.timezone))
     if task.interval is not None:
-        return ("interval", task.interval.every * SECONDS[task.interval.period])
+        return ("interval", seconds_of(task.interval))
     if task.clocked is not None:
         return ("once", task.clocked.clocked_time)
     return ()
