@@ -13,16 +13,18 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce, Greatest
 
 from runs import bulk, clock, outcomes
 from runs.audit import Actor
+from runs.locking import locked
 from runs.models import Run, RunEvent, RunLink
 from runs.states import ALLOWED, FINAL, OPEN, WAITING, Reason, State, Trigger
 
 LOST_WORKER_ATTEMPTS = 3
 BLOCKED_RETRY_SECONDS = 2
+BLOCKED_RETRY_CAP_SECONDS = 60
 PUBLISH_BACKOFF_CAP_SECONDS = 600
 EXPIRE_BATCH = 500
 
@@ -154,7 +156,9 @@ def mark_published(run_ids: Sequence[int], now: datetime) -> None:
     if not run_ids:
         return
     delays = [When(publish_count=count, then=Value(now + _publish_backoff(count + 1))) for count in range(6)]
-    Run.objects.filter(pk__in=run_ids, state__in=WAITING).update(
+    # One that failed meanwhile and waits for its next attempt keeps that time.
+    waiting = Run.objects.filter(Q(not_before_at=None) | Q(not_before_at__lte=now), pk__in=run_ids, state__in=WAITING)
+    waiting.update(
         state=State.PUBLISHED,
         published_at=Coalesce("published_at", Value(now)),
         next_publish_at=Case(*delays, default=Value(now + timedelta(seconds=PUBLISH_BACKOFF_CAP_SECONDS))),
@@ -174,8 +178,10 @@ def claim(run_id: int, worker: str) -> Claim | None:
     busy = Run.objects.filter(schedule_id=OuterRef("schedule_id"), state=State.RUNNING, exclusive=True).exclude(
         pk=OuterRef("pk")
     )
-    claimable = Run.objects.filter(pk=run_id).filter(
-        Q(state__in=WAITING, cancel_requested_at=None) | Q(state=State.RUNNING, lease_until__lt=now)
+    # An expired lease is taken over on the same terms as :func:`runs.rescue.rescue` grants another attempt.
+    has_tries = Q(attempt__lt=Greatest(F("max_attempts"), Value(LOST_WORKER_ATTEMPTS)))
+    claimable = Run.objects.filter(pk=run_id, cancel_requested_at=None).filter(
+        Q(state__in=WAITING) | Q(has_tries, state=State.RUNNING, lease_until__lt=now)
     )
     claimable = claimable.filter(Q(not_before_at=None) | Q(not_before_at__lte=now))
     free = claimable.filter(Q(exclusive=False) | Q(schedule_id=None) | ~Exists(busy))
@@ -205,11 +211,30 @@ def claim(run_id: int, worker: str) -> Claim | None:
 
 def _drop_or_wait(run_id: int, is_blocked: bool, now: datetime) -> None:
     if is_blocked:
+        # Whoever holds it up wakes the next one when it ends; the more wait, the less often each asks by itself.
+        schedule_id = Run.objects.values_list("schedule_id", flat=True).get(pk=run_id)
+        seconds = min(BLOCKED_RETRY_SECONDS * _blocked(schedule_id).count(), BLOCKED_RETRY_CAP_SECONDS)
         Run.objects.filter(pk=run_id, state__in=WAITING).update(
-            next_publish_at=now + timedelta(seconds=BLOCKED_RETRY_SECONDS), publish_count=0
+            next_publish_at=now + timedelta(seconds=max(seconds, BLOCKED_RETRY_SECONDS)), publish_count=0
         )
     else:
         Run.objects.filter(pk=run_id).update(duplicates_dropped=F("duplicates_dropped") + 1)
+
+
+def _blocked(schedule_id: int | None) -> QuerySet[Run]:
+    """The schedule's runs that may have to wait for one another."""
+    return Run.objects.filter(schedule_id=schedule_id, finished_at=None, state__in=WAITING, exclusive=True)
+
+
+def _wake_next(ended: Run) -> None:
+    """Sends the next of the runs that waited for this one at once."""
+    if ended.schedule_id is None or not ended.exclusive:
+        return
+    now = clock.now()
+    asked = _blocked(ended.schedule_id).filter(Q(not_before_at=None) | Q(not_before_at__lte=now))
+    following = asked.order_by("due_at", "pk").values_list("pk", flat=True).first()
+    if following is not None:
+        _blocked(ended.schedule_id).filter(pk=following, next_publish_at__gt=now).update(next_publish_at=now)
 
 
 def renew(claimed: Claim) -> None:
@@ -303,9 +328,21 @@ def request_cancel(run: Run) -> State:
 
 def withdraw(schedule_id: int, reason: Reason, reason_text: str) -> int:
     """Skips a schedule's waiting runs that no worker has claimed; returns how many."""
-    waiting = Run.objects.filter(schedule_id=schedule_id, finished_at__isnull=True, state__in=WAITING)
-    return waiting.filter(trigger=Trigger.SCHEDULE).update(
-        state=State.SKIPPED, reason=reason, reason_text=reason_text[:300], finished_at=clock.now(), next_publish_at=None
+    waiting = Run.objects.filter(
+        schedule_id=schedule_id, finished_at__isnull=True, state__in=WAITING, trigger=Trigger.SCHEDULE
+    ).order_by("pk")
+    # Locked in the order in which the publisher marks them, so that the two never wait for each other.
+    found = [run.pk for run in locked(waiting)]
+    return (
+        waiting.filter(pk__in=found)
+        .order_by()
+        .update(
+            state=State.SKIPPED,
+            reason=reason,
+            reason_text=reason_text[:300],
+            finished_at=clock.now(),
+            next_publish_at=None,
+        )
     )
 
 
@@ -331,40 +368,6 @@ def expire_unstarted(now: datetime, run_ids: Iterable[int] | None = None) -> int
     return len(expired)
 
 
-def rescue(now: datetime) -> list[int]:
-    """Decides runs whose worker went silent: another attempt, or failed. Returns the runs touched."""
-    touched = []
-    expired = Run.objects.filter(state=State.RUNNING, lease_until__lt=now).only("pk", "attempt", "max_attempts")
-    for run in expired.order_by()[:500]:
-        is_cancelled = Run.objects.filter(pk=run.pk).exclude(cancel_requested_at=None).exists()
-        tries_left = run.attempt < max(run.max_attempts, LOST_WORKER_ATTEMPTS)
-        silent = Run.objects.filter(pk=run.pk, state=State.RUNNING, attempt=run.attempt, lease_until__lt=now)
-        if is_cancelled:
-            values: dict[str, Any] = {
-                "state": State.CANCELLED, "reason": Reason.CANCELLED_BY_STAFF, "finished_at": now,
-                "reason_text": "cancelled; its worker had stopped before it could answer",
-            }  # fmt: skip
-        elif tries_left:
-            values = {
-                "state": State.PLANNED, "next_publish_at": now, "publish_count": 0, "reason": Reason.WORKER_LOST,
-                "reason_text": "the worker stopped in the middle; starting again",
-            }  # fmt: skip
-        else:
-            values = {
-                "state": State.FAILED, "reason": Reason.WORKER_LOST, "reason_text": Reason.WORKER_LOST.label,
-                "error": f"The worker stopped in the middle {run.attempt} times.", "finished_at": now,
-            }  # fmt: skip
-        with transaction.atomic():
-            if silent.update(lease_until=None, **values):
-                log(run.pk, "The worker went silent.", level=RunEvent.Level.WARNING, attempt=run.attempt)
-                touched.append(run.pk)
-                if values["state"] in FINAL:
-                    outcomes.tell([run.pk])
-                else:
-                    _cancel_if_asked(run.pk)  # asked for between our look and our write
-    return touched
-
-
 def _mine(claimed: Claim) -> Any:
     return Run.objects.filter(pk=claimed.run.pk, attempt=claimed.attempt, state=State.RUNNING)
 
@@ -378,11 +381,12 @@ def _end(claimed: Claim, state: State, **values: Any) -> None:
             raise LeaseLost
         if state in FINAL:
             outcomes.tell([claimed.run.pk])
+            _wake_next(claimed.run)
         else:
-            _cancel_if_asked(claimed.run.pk)
+            cancel_if_asked(claimed.run.pk)
 
 
-def _cancel_if_asked(run_id: int) -> None:
+def cancel_if_asked(run_id: int) -> None:
     """A run that goes back to waiting after somebody asked for its end has ended: nobody may claim it any more."""
     asked = Run.objects.filter(pk=run_id, state__in=WAITING).exclude(cancel_requested_at=None)
     if asked.update(

@@ -1,4 +1,4 @@
-"""Rows locked for one transaction, without waiting for those that somebody else holds."""
+"""Rows locked for one transaction, with or without waiting for those that somebody else holds."""
 
 from __future__ import annotations
 
@@ -17,4 +17,11 @@ def skip_locked(rows: QuerySet[_Row]) -> QuerySet[_Row]:
     """
     if connection.features.has_select_for_update_skip_locked:
         return rows.select_for_update(skip_locked=True, of=("self",))
+    return rows
+
+
+def locked(rows: QuerySet[_Row]) -> QuerySet[_Row]:
+    """The rows locked until the transaction ends, in their order, waiting for whoever holds one."""
+    if connection.features.has_select_for_update:
+        return rows.select_for_update(of=("self",))
     return rows

@@ -14,5 +14,10 @@ def problem(name: str, noun: str, example: str, *, max_length: int, others: Quer
     if len(name) > max_length:
         return f"The name is longer than {max_length} characters."
     if others.filter(name=name).exists():
-        return f"Another {noun} is already called “{name}”. Choose a different name."
+        return taken(name, noun)
     return ""
+
+
+def taken(name: str, noun: str) -> str:
+    """That something else has the name already."""
+    return f"Another {noun} is already called “{name}”. Choose a different name."

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 
-from runs import audit, clock, names
+from runs import audit, bulk, clock, locking, names
 from runs.audit import Actor
-from schedules import planner, storage, working_days
+from schedules import planner, working_days
 from schedules.cron import CronError
 from schedules.models import HolidayCalendar, Schedule
 
@@ -32,14 +32,12 @@ def save_calendar(
     values = check(calendar, {"name": name, "country": country, "subdivision": subdivision, "own_days": own_days})
     with transaction.atomic():
         before = {} if is_new else _facts(HolidayCalendar.objects.get(pk=calendar.pk))
-        followers = [] if is_new else list(storage.lock(_followers(calendar)))
-        for schedule in followers:  # what is due by now is decided under the days that held
-            planner.settle_fully(schedule, clock.now())
+        followers = [] if is_new else list(locking.locked(_followers(calendar).order_by("pk")))
+        planner.settle_fully(followers, clock.now())  # what is due by now is decided under the days that held
         for field, value in values.items():
             setattr(calendar, field, value)
         calendar.save()
-        for schedule in _followers(calendar):
-            _point(schedule)
+        _point(followers, calendar)
         audit.record(
             actor, "added the calendar" if is_new else "changed the calendar", calendar, before=before,
             after=_facts(calendar),
@@ -96,16 +94,21 @@ def _followers(calendar: HolidayCalendar) -> QuerySet[Schedule]:
     return Schedule.objects.filter(calendar=calendar).select_related("periodic_task")
 
 
-def _point(schedule: Schedule) -> None:
-    broken_reason = ""
-    try:
-        planner.aim(schedule, schedule.cursor_at)
-    except CronError as error:
-        broken_reason, schedule.next_due_at = f"It cannot be read: {error}"[:300], None
-    Schedule.objects.filter(pk=schedule.pk).update(
-        next_due_at=schedule.next_due_at, settled_timing=schedule.timing_text, broken_reason=broken_reason,
-        changed_at=clock.now(),
-    )  # fmt: skip
+def _point(followers: Sequence[Schedule], calendar: HolidayCalendar) -> None:
+    """Points each at its next due time by the calendar's new days, in one statement."""
+    for schedule in followers:
+        schedule.calendar, schedule.broken_reason, schedule.changed_at = calendar, "", clock.now()
+        try:
+            planner.aim(schedule, schedule.cursor_at)
+        except CronError as error:
+            schedule.broken_reason, schedule.next_due_at = f"It cannot be read: {error}"[:300], None
+            schedule.settled_timing = schedule.timing_text
+    columns = ("next_due_at", "settled_timing", "broken_reason", "changed_at")
+    bulk.update_by_id(
+        Schedule,
+        [schedule.pk for schedule in followers],
+        {name: [getattr(schedule, name) for schedule in followers] for name in columns},
+    )
 
 
 def _facts(calendar: HolidayCalendar) -> dict[str, str]:

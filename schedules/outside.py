@@ -15,7 +15,7 @@ from django.db import OperationalError, transaction
 from django_celery_beat.models import PeriodicTask
 
 from runs import audit, clock, ledger
-from runs.locking import skip_locked
+from runs.locking import locked, skip_locked
 from runs.states import Reason
 from schedules import cron, plain_tasks, planner, storage
 from schedules.drafts import ScheduleDraft
@@ -56,7 +56,7 @@ def _guarded(task_id: int, now: datetime, changed: set[int]) -> None:
     try:
         with transaction.atomic():
             # First the lock, then the rows: what somebody else changed until then is seen as it is now.
-            schedule = storage.lock(Schedule.objects.filter(periodic_task_id=task_id)).first()
+            schedule = locked(Schedule.objects.filter(periodic_task_id=task_id)).first()
             rows = PeriodicTask.objects.select_related("crontab", "interval", "clocked", "solar")
             task = rows.filter(pk=task_id).first()
             if task is not None and schedule is not None:
@@ -98,7 +98,7 @@ def _follow(task: PeriodicTask, schedule: Schedule, now: datetime, *, is_ours: b
         schedule.paused_at, schedule.pause_reason = schedule.cursor_at, SWITCHED_OFF
     # What fell due until now is decided by the timing and the pause that held, as before every change.
     if not schedule.is_timed_anew:
-        planner.settle_fully(schedule, now)
+        planner.settle_fully([schedule], now)
     try:
         if schedule.is_timed_anew:
             _write_in_step(schedule, task, now)
@@ -131,7 +131,7 @@ def _follow_switch(task: PeriodicTask, schedule: Schedule, *, is_ours: bool) -> 
         schedule.paused_at = None
     if schedule.is_paused:
         schedule.pause_reason = schedule.pause_reason or SWITCHED_OFF
-        ledger.withdraw(schedule.pk, Reason.PAUSED, f"paused: {schedule.pause_reason}")
+        planner.withdraw_paused(schedule)
     else:
         schedule.paused_until, schedule.paused_by, schedule.pause_reason = None, None, ""
 

@@ -25,7 +25,7 @@ from runs.states import OPEN, Reason, State
 from schedules import kinds
 from schedules.cron import CronError
 from schedules.models import HolidayCalendar, Schedule
-from schedules.policies import ON_TIME, Decision, decide
+from schedules.policies import ON_TIME, Decision, Policy, decide, takes_place
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +76,7 @@ def end_pauses() -> int:
     with transaction.atomic():
         now = clock.now()
         batch = list(locked(over).order_by("pk")[:BATCH])
-        for schedule in batch:
-            settle_fully(schedule, now)
+        settle_fully(batch, now)
         ended = [schedule.pk for schedule in batch]
         Schedule.objects.filter(pk__in=ended).update(
             paused_at=None, paused_until=None, pause_reason="", paused_by=None, consecutive_failures=0
@@ -130,13 +129,16 @@ def settle(schedules: Sequence[Schedule], now: datetime, *, hold: timedelta | No
     return unsent
 
 
-def settle_fully(schedule: Schedule, now: datetime) -> None:
+def settle_fully(schedules: Sequence[Schedule], now: datetime) -> None:
     """As :func:`settle`, until every due time up to ``now`` has its row, however many there are."""
-    while True:
-        before = schedule.cursor_at
-        settle([schedule], now)
-        if schedule.cursor_at >= now or schedule.cursor_at == before:
-            return
+    behind = list(schedules)
+    while behind:
+        before = [schedule.cursor_at for schedule in behind]
+        for first in range(0, len(behind), BATCH):
+            settle(behind[first : first + BATCH], now)
+        behind = [
+            schedule for schedule, cursor_at in zip(behind, before, strict=True) if cursor_at < schedule.cursor_at < now
+        ]
 
 
 def aim(schedule: Schedule, after: datetime) -> None:
@@ -147,21 +149,27 @@ def aim(schedule: Schedule, after: datetime) -> None:
     schedule.settled_timing = schedule.timing_text
 
 
+def withdraw_paused(schedule: Schedule) -> None:
+    """Takes back the paused schedule's (not yet saved) waiting runs; they do not count towards its number of runs."""
+    withdrawn = ledger.withdraw(schedule.pk, Reason.PAUSED, f"paused: {schedule.pause_reason}")
+    schedule.planned_count = max(0, schedule.planned_count - withdrawn)
+    if withdrawn and schedule.max_runs is not None and not schedule.broken_reason:
+        aim(schedule, schedule.cursor_at)
+
+
 def _decide(schedule: Schedule, now: datetime, unfinished: tuple[int, int]) -> tuple[_Outcome, list[Decision]]:
     if schedule.is_timed_anew:
         # Edited outside the services a moment ago: the new timing holds from now on, never for what lies before.
         return _Outcome(schedule, now, schedule.next_after(now), skip_at=schedule.skip_at), []
     until = now if schedule.ends_at is None else min(now, schedule.ends_at)
-    # What follows a full piece is enough to choose the latest from.
-    most = OCCURRENCES_PER_SCHEDULE + schedule.missed_cap
-    due_times = schedule.timing.between(schedule.cursor_at, until, most + 1)
-    more_follow = len(due_times) > most
+    due_times = schedule.timing.between(schedule.cursor_at, until, OCCURRENCES_PER_SCHEDULE + 1)
+    more_follow = len(due_times) > OCCURRENCES_PER_SCHEDULE
+    policy, taken = schedule.policy(), 0
     if more_follow:
         due_times = due_times[:OCCURRENCES_PER_SCHEDULE]
+        taken = _places_taken(schedule, policy, due_times[-1], until, now)
     waiting, running = unfinished
-    decisions = decide(
-        due_times, now=now, policy=schedule.policy(), running=running, waiting=waiting, more_follow=more_follow
-    )
+    decisions = decide(due_times, now=now, policy=policy, running=running, waiting=waiting, places_taken=taken)
     planned = sum(decision.is_planned for decision in decisions)
     schedule.planned_count += planned
     cursor = due_times[-1] if more_follow else max(now, schedule.cursor_at)
@@ -169,6 +177,18 @@ def _decide(schedule: Schedule, now: datetime, unfinished: tuple[int, int]) -> t
     if schedule.skip_at is not None and schedule.skip_at <= cursor:
         outcome.skip_at = None
     return outcome, decisions
+
+
+def _places_taken(schedule: Schedule, policy: Policy, after: datetime, until: datetime, now: datetime) -> int:
+    """How many of the policy's places go to due times after this piece. Holidays and pauses take none."""
+    taken, piece = 0, 2 * policy.places
+    while taken < policy.places:
+        later = schedule.timing.between(after, until, piece)
+        taken += sum(takes_place(due, now, policy) for due in later)
+        if len(later) < piece:
+            break
+        after, piece = later[-1], OCCURRENCES_PER_SCHEDULE
+    return taken
 
 
 def _broken(schedule: Schedule, now: datetime, reason: str) -> tuple[_Outcome, list[Decision]]:

@@ -54,6 +54,11 @@ class Policy:
     runs_left: int | None = None
     """How many more runs may be planned before the schedule ends; None for no limit."""
 
+    @property
+    def places(self) -> int:
+        """How many of the occurrences that fell due while nothing was running are run after all."""
+        return {"latest": 1, "all": self.missed_cap}.get(self.missed, 0)
+
     def is_paused_at(self, due_at: datetime) -> bool:
         """Whether the pause covers this due time."""
         if self.paused_from is None or due_at < self.paused_from:
@@ -82,22 +87,17 @@ def decide(
     policy: Policy,
     running: int = 0,
     waiting: int = 0,
-    more_follow: bool = False,
+    places_taken: int = 0,
 ) -> list[Decision]:
     """One decision per due time, in order.
 
-    ``running`` and ``waiting`` count the schedule's unfinished runs; ``more_follow`` says that at least
-    ``missed_cap`` later due times exist which are decided in another call, so that the latest are not among these.
+    ``running`` and ``waiting`` count the schedule's unfinished runs; ``places_taken`` are those of
+    :attr:`Policy.places` that go to later due times, which are decided in another call.
     """
-    candidates = [due for due in due_times if _is_candidate(due, now, policy)]
-    late = [due for due in candidates if now - due > ON_TIME]
-    punctual = [due for due in candidates if now - due <= ON_TIME]
-    if policy.missed == "latest":
-        caught_up = set() if punctual or more_follow else set(late[-1:])
-    elif policy.missed == "all":
-        caught_up = set() if more_follow else set(late[-policy.missed_cap :])
-    else:
-        caught_up = set()
+    taking = [due for due in due_times if takes_place(due, now, policy)]
+    places = max(0, policy.places - places_taken)
+    # A punctual one that takes the only place simply runs; it is not caught up.
+    caught_up = {due for due in taking[len(taking) - min(places, len(taking)) :] if now - due > ON_TIME}
 
     decisions: list[Decision] = []
     planned = 0
@@ -110,6 +110,11 @@ def decide(
             planned += 1
         decisions.append(decision)
     return decisions
+
+
+def takes_place(due: datetime, now: datetime, policy: Policy) -> bool:
+    """Whether this due time takes one of :attr:`Policy.places`: with "latest", so does one that is on time."""
+    return (policy.missed == "latest" or now - due > ON_TIME) and _is_candidate(due, now, policy)
 
 
 def _is_candidate(due: datetime, now: datetime, policy: Policy) -> bool:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django_celery_beat.schedulers import DatabaseScheduler
 
-from runs import clock, heartbeats, ledger
+from runs import clock, heartbeats, rescue
 from schedules import outside, planner
 from schedules.models import Schedule
 from schedules.publisher import PublisherThread
@@ -92,7 +92,7 @@ class LedgerScheduler(DatabaseScheduler):  # type: ignore[misc]
     def _rescue(self) -> None:
         if time.monotonic() - self._last_rescue >= RESCUE_SECONDS:
             self._last_rescue = time.monotonic()
-            if touched := ledger.rescue(clock.now()):
+            if touched := rescue.rescue(clock.now()):
                 logger.warning("runs whose worker went silent: %s", touched)
                 self._wake()
 

@@ -5,14 +5,17 @@ Each function checks the permission, works in one transaction, and writes an aud
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
-from runs import audit, clock, ledger
+from runs import audit, clock, ledger, locking, names
 from runs.audit import Actor
 from runs.models import Run
 from runs.states import Reason, Trigger
@@ -32,7 +35,7 @@ def create_schedule(actor: Actor, draft: ScheduleDraft) -> Schedule:
     audit.require(actor, "schedules.add_schedule", "create a schedule")
     _require_kind(actor, draft.kind)
     validate(draft)
-    with transaction.atomic():
+    with _own_name(draft):
         now = clock.now()
         task = storage.write_periodic_task(draft, None, enabled=True)
         schedule = Schedule(periodic_task=task, cursor_at=now, anchor_at=now, **draft.schedule_values())
@@ -57,7 +60,7 @@ def edit_schedule(
     schedule = _permitted(actor, schedule_id, "schedules.change_schedule", "change the schedule")
     _require_kind(actor, draft.kind)
     validate(draft, schedule)
-    with transaction.atomic():
+    with _own_name(draft):
         schedule = _settled(schedule_id)
         if seen_version is not None and schedule.changed_at != seen_version:
             raise ValidationError(
@@ -97,9 +100,9 @@ def pause_schedule(actor: Actor, schedule_id: int, *, reason: str, until: dateti
         schedule.paused_at = schedule.paused_at or schedule.cursor_at
         schedule.paused_until, schedule.pause_reason = until, reason
         schedule.paused_by_id = actor.pk if actor is not None else None
+        planner.withdraw_paused(schedule)
         schedule.save()
         _enable(schedule, False)
-        ledger.withdraw(schedule.pk, Reason.PAUSED, f"paused: {reason}")
         audit.record(actor, "paused the schedule", schedule, before=before, after=_facts(schedule), reason=reason)
     return schedule
 
@@ -198,14 +201,17 @@ def run_now(actor: Actor, schedule_id: int, *, idempotency_key: str | None = Non
     target = schedule.target()
     if target is None:
         raise ValidationError("What it should run no longer exists. Edit the schedule and choose another.")
+    key = f"now-{schedule.pk}-{idempotency_key}"[:64] if idempotency_key else None
     with transaction.atomic():
+        if key is not None and (earlier := Run.objects.filter(idempotency_key=key).first()):
+            return earlier
         run = ledger.plan(
             ledger.NewRun(
                 **schedule.run_values(),
                 target_label=str(target)[:200],
                 trigger=Trigger.MANUAL,
                 requested_by=actor,
-                idempotency_key=f"now-{schedule.pk}-{idempotency_key}"[:64] if idempotency_key else None,
+                idempotency_key=key,
             )
         )
         audit.record(actor, "started the schedule now", schedule, after={"run": run.pk})
@@ -227,16 +233,36 @@ def delete_schedule(actor: Actor, schedule_id: int) -> None:
 
 def _permitted(actor: Actor, schedule_id: int, permission: str, action: str) -> Schedule:
     """The schedule, if the actor may do this with it. Raises PermissionDenied, which is recorded."""
-    schedule = Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
+    schedule = _existing(Schedule.objects.select_related("periodic_task"), schedule_id)
     audit.require(actor, permission, action, schedule)
+    return schedule
+
+
+def _existing(schedules: QuerySet[Schedule], schedule_id: int) -> Schedule:
+    schedule = schedules.filter(pk=schedule_id).first()
+    if schedule is None:
+        raise ValidationError("Somebody deleted this schedule a moment ago. Its runs are still in the ledger.")
     return schedule
 
 
 def _settled(schedule_id: int) -> Schedule:
     """The schedule, locked, with every due time up to now decided under the rules that still hold."""
-    schedule = storage.lock(Schedule.objects.select_related("periodic_task")).get(pk=schedule_id)
-    planner.settle_fully(schedule, clock.now())
+    schedule = _existing(locking.locked(Schedule.objects.select_related("periodic_task")), schedule_id)
+    planner.settle_fully([schedule], clock.now())
     return Schedule.objects.select_related("periodic_task").get(pk=schedule_id)
+
+
+@contextmanager
+def _own_name(draft: ScheduleDraft) -> Iterator[None]:
+    """A transaction in which somebody else may take the same name between our look and our write."""
+    try:
+        with transaction.atomic():
+            yield
+    except (IntegrityError, ValidationError) as error:  # the stock row looks for its name once more
+        is_about_names = isinstance(error, IntegrityError) or "name" in getattr(error, "error_dict", {})
+        if not is_about_names or not PeriodicTask.objects.filter(name=draft.name).exists():
+            raise
+        raise ValidationError({"name": names.taken(draft.name, "schedule")}) from None
 
 
 def _enable(schedule: Schedule, enabled: bool) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import connection
-from django.db.models import QuerySet
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from schedules import cron
@@ -47,11 +45,6 @@ def write_periodic_task(draft: ScheduleDraft, task: PeriodicTask | None, *, enab
     task.save()
     delete_unused(old_rows)
     return task
-
-
-def lock(rows: QuerySet[Schedule]) -> QuerySet[Schedule]:
-    """The rows locked until the transaction ends, waiting for whoever holds them; SQLite has one writer anyway."""
-    return rows.select_for_update(of=("self",)) if connection.features.has_select_for_update else rows
 
 
 def pattern_of(row: CrontabSchedule) -> str:

@@ -95,7 +95,7 @@ class MovingTiming:
         while len(found) < count:
             ahead = self.plain.upcoming(until, count)
             if not ahead:  # only what is still to be moved is left
-                return self.between(after, after + _LONGEST_STREAK, count)
+                return self.between(after, until + _LONGEST_STREAK, count)
             until = ahead[-1]
             found = self.between(after, until, count)
         return found

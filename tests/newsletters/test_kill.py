@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from newsletters.models import Delivery, Issue, List, Newsletter
-from runs import clock, ledger
+from runs import clock, ledger, rescue
 from runs.models import Run
 from runs.states import State, Trigger
 from tests.integration.conftest import database_url
@@ -61,7 +61,7 @@ def plan(letter: Newsletter) -> Run:
 def hand_over(run: Run) -> None:
     """What the watchdog does once the dead worker's lease has run out."""
     Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert ledger.rescue(clock.now()) == [run.pk]
+    assert rescue.rescue(clock.now()) == [run.pk]
 
 
 def assert_nothing_lost_or_doubled(server: SmtpServer, expected: set[str], *, uncertain_at_most: int) -> None:

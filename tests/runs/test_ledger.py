@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import IntegrityError, transaction
 
-from runs import clock, ledger
+from runs import clock, ledger, rescue
 from runs.models import Run
 from runs.states import Reason, State, Trigger
 
@@ -127,12 +127,12 @@ def test_a_lost_worker_means_another_attempt_and_after_three_a_failure() -> None
         claimed = ledger.claim(run.pk, "w")
         assert claimed is not None and claimed.attempt == attempt
         let_lease_end(run)
-        assert ledger.rescue(clock.now()) == [run.pk]
+        assert rescue.rescue(clock.now()) == [run.pk]
         run.refresh_from_db()
         assert (run.state, run.reason) == (State.PLANNED, Reason.WORKER_LOST)
     assert ledger.claim(run.pk, "w") is not None
     let_lease_end(run)
-    ledger.rescue(clock.now())
+    rescue.rescue(clock.now())
     run.refresh_from_db()
     assert (run.state, run.reason) == (State.FAILED, Reason.WORKER_LOST)
     assert "3 times" in run.error
@@ -141,7 +141,7 @@ def test_a_lost_worker_means_another_attempt_and_after_three_a_failure() -> None
 def test_a_living_worker_is_left_alone() -> None:
     run = plan()
     assert ledger.claim(run.pk, "w") is not None
-    assert ledger.rescue(clock.now()) == []
+    assert rescue.rescue(clock.now()) == []
 
 
 def test_a_waiting_run_is_cancelled_at_once_and_a_running_one_when_it_asks() -> None:
@@ -217,9 +217,33 @@ def test_a_zombie_leaves_no_line_in_the_log() -> None:
     first = ledger.claim(run.pk, "a")
     assert first is not None
     let_lease_end(run)
-    ledger.rescue(clock.now())
+    rescue.rescue(clock.now())
     assert ledger.claim(run.pk, "b") is not None
     before = run.events.count()
     with pytest.raises(ledger.LeaseLost):
         ledger.fail(first, "Late.")
     assert run.events.count() == before
+
+
+def test_a_run_that_waits_for_its_next_attempt_keeps_that_time_when_its_message_is_marked_late() -> None:
+    run = plan(max_attempts=2, retry_delay_seconds=600)
+    claimed = ledger.claim(run.pk, "a")
+    assert claimed is not None
+    ledger.fail(claimed, "No.")
+    run.refresh_from_db()
+    ledger.mark_published([run.pk], clock.now())
+    assert Run.objects.get().next_publish_at == run.next_publish_at
+
+
+@pytest.mark.parametrize("values", [{"cancel_requested_at": datetime(2026, 1, 1, tzinfo=UTC)}, {"attempt": 3}])
+def test_a_lease_that_is_over_is_not_taken_over_by_a_message_when_the_run_has_no_further_attempt(
+    values: dict[str, object],
+) -> None:
+    run = plan()
+    assert ledger.claim(run.pk, "a") is not None
+    let_lease_end(run)
+    Run.objects.update(**values)
+    assert ledger.claim(run.pk, "b") is None
+    rescue.rescue(clock.now())
+    run.refresh_from_db()
+    assert run.state in (State.CANCELLED, State.FAILED)

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from runs import clock, ledger
+from runs import clock, ledger, rescue
 from runs.models import Run
 from runs.states import FINAL, Reason, State
 from schedules import messages, publisher
@@ -141,7 +141,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def a_beat_rescues(self) -> None:
-        touched = ledger.rescue(self.now)
+        touched = rescue.rescue(self.now)
         for run in touched:
             for attempt in self.attempts:
                 if attempt.run == run and attempt.number == self.current.get(run):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 
-from runs import alerts, ledger
+from runs import alerts, ledger, rescue
 from runs.models import Alert, AuditEntry, Run
 from runs.states import Reason, State, Trigger
 from schedules import events, planner, services
@@ -101,7 +101,7 @@ def test_a_lost_worker_counts(create: MakeSchedule, fake_clock: SetClock) -> Non
     for _ in range(3):
         assert ledger.claim(run.pk, "w") is not None
         clock.value += timedelta(hours=1)
-        ledger.rescue(clock.value)
+        rescue.rescue(clock.value)
     schedule.refresh_from_db()
     assert (schedule.consecutive_failures, titles()) == (1, ["“Weekly” failed"])
 

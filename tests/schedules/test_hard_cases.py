@@ -13,10 +13,11 @@ from django.db import connection
 from django.test import Client
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
+from runs import clock as clock_module
 from runs import ledger
 from runs.models import AuditEntry, Run
 from runs.states import Reason, State, Trigger
-from schedules import backfill, planner, previews, services
+from schedules import backfill, calendars, planner, previews, services
 from schedules.drafts import ScheduleDraft
 from schedules.models import HolidayCalendar, OutsideEdit, Schedule
 from tests.schedules.test_outside import add_task as add_task
@@ -320,3 +321,98 @@ def test_a_second_resume_promises_nothing(create: MakeSchedule, client: Client) 
     client.force_login(User.objects.create_superuser("boss"))
     answer = client.post(f"/admin/schedules/schedule/{create().pk}/resume/", {"run": "latest"}, follow=True)
     assert "is active already" in answer.content.decode() and not Run.objects.exists()
+
+
+def test_the_latest_that_may_run_is_found_behind_any_number_of_holidays(
+    create: MakeSchedule, fake_clock: SetClock
+) -> None:
+    """More than a thousand late due times, and all that follow the last working day are days off."""
+    clock = fake_clock("2026-11-18T22:00:00")
+    calendar = HolidayCalendar.objects.create(name="Closed", own_days="2026-11-19\n2026-11-20\n2026-11-21")
+    create(expression="* * * * *", calendar_id=calendar.pk)
+    clock.value = at(21, 23)
+    while planner.plan_due():
+        pass
+    planned = Run.objects.get(state=State.PLANNED)
+    assert planned.due_at == at(18, 23, 59), "the last minute before the holidays is the latest that may run"
+    assert occurrences() == 73 * 60
+
+
+def test_a_one_off_far_ahead_with_a_calendar_is_previewed(draft: MakeDraft, fake_clock: SetClock) -> None:
+    clock = fake_clock("2026-11-20T08:00:00")
+    calendar = HolidayCalendar.objects.create(name="Own", own_days="12-24")
+    far = datetime(2028, 12, 22, 9, tzinfo=UTC)
+    moving = draft(mode="once", expression="", once_at=far, calendar_id=calendar.pk, calendar_rule="move")
+    assert previews.preview_draft(moving, clock.value).times == [far]
+
+
+def test_a_calendar_with_many_followers_is_saved_in_few_queries(
+    create: MakeSchedule, fake_clock: SetClock, django_assert_max_num_queries: Any
+) -> None:
+    clock = fake_clock("2026-11-23T08:00:00")
+    calendar = HolidayCalendar.objects.create(name="Own", own_days="12-24")
+    for number in range(30):
+        create(name=f"Follower {number}", expression="0 9 * * *", calendar_id=calendar.pk, calendar_rule="move")
+    clock.value = at(23, 9)
+    with django_assert_max_num_queries(25):
+        calendars.save_calendar(None, calendar, name="Own", own_days="2026-11-24")
+    assert Run.objects.filter(state=State.PLANNED, due_at=at(23, 9)).count() == 30
+    assert set(Schedule.objects.values_list("next_due_at", flat=True)) == {at(24, 9)}
+    assert not any(schedule.is_timed_anew for schedule in Schedule.objects.all())
+
+
+def test_a_withdrawn_run_does_not_count_towards_the_number_of_runs(create: MakeSchedule, fake_clock: SetClock) -> None:
+    clock = fake_clock("2026-11-23T08:59:00")
+    schedule = create(expression="0 9 * * *", max_runs=1)
+    clock.value = at(23, 9)
+    planner.plan_due()
+    assert Schedule.objects.get().next_due_at is None
+    services.pause_schedule(None, schedule.pk, reason="x")
+    services.resume_schedule(None, schedule.pk)
+    assert Schedule.objects.get().next_due_at == at(24, 9), "the only run was taken back before it began"
+
+
+def test_the_same_form_sent_twice_starts_and_records_one_run(create: MakeSchedule) -> None:
+    schedule = create()
+    assert services.run_now(None, schedule.pk, idempotency_key="k") == services.run_now(
+        None, schedule.pk, idempotency_key="k"
+    )
+    assert AuditEntry.objects.filter(action="started the schedule now").count() == 1
+
+
+def test_what_somebody_else_just_deleted_is_said_in_words(create: MakeSchedule) -> None:
+    schedule = create()
+    number = schedule.pk
+    services.delete_schedule(None, number)
+    with pytest.raises(ValidationError, match="Somebody deleted this schedule"):
+        services.pause_schedule(None, number, reason="x")
+
+
+def test_a_name_that_somebody_else_takes_meanwhile_is_said_at_the_field(
+    create: MakeSchedule, draft: MakeDraft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(name="Taken")
+    monkeypatch.setattr(services, "validate", lambda *_: None)  # as if it had looked a moment earlier
+    with pytest.raises(ValidationError) as caught:
+        services.create_schedule(None, draft(name="Taken"))
+    assert "already called" in caught.value.message_dict["name"][0]
+
+
+def test_exclusive_runs_that_wait_for_each_other_ask_seldom_and_are_woken(create: MakeSchedule) -> None:
+    schedule = create()
+    now = clock_module.now()
+    runs = [
+        ledger.plan(
+            ledger.NewRun("test", None, "T", Trigger.BACKFILL, due_at=now - timedelta(hours=n), schedule_id=schedule.pk)
+        )
+        for n in range(40, 0, -1)
+    ]
+    first = ledger.claim(runs[0].pk, "w")
+    assert first is not None
+    for run in runs[1:]:
+        assert ledger.claim(run.pk, "w") is None
+    waits = [run.next_publish_at - now for run in Run.objects.filter(state=State.PLANNED)]
+    assert min(waits) > timedelta(seconds=55), "forty of them do not ask every two seconds"
+    ledger.finish(first, "Done.")
+    woken = Run.objects.filter(next_publish_at__lte=clock_module.now())
+    assert [run.pk for run in woken] == [runs[1].pk], "the oldest that waits goes next, at once"

@@ -40,7 +40,7 @@ def test_a_punctual_one_is_the_latest() -> None:
 
 
 def test_the_latest_is_not_among_these_when_more_follow() -> None:
-    decisions = decide(hours_ago(3, 2), now=NOW, policy=Policy(missed="latest"), more_follow=True)
+    decisions = decide(hours_ago(3, 2), now=NOW, policy=Policy(missed="latest"), places_taken=1)
     assert outcomes(decisions) == [SUPERSEDED, SUPERSEDED]
 
 
