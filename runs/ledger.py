@@ -19,7 +19,7 @@ from django.db.models.functions import Coalesce, Greatest
 from runs import bulk, clock, outcomes
 from runs.audit import Actor
 from runs.locking import locked
-from runs.models import Run, RunEvent, RunLink
+from runs.models import QueuePause, Run, RunEvent, RunLink
 from runs.states import ALLOWED, FINAL, OPEN, WAITING, Reason, State, Trigger
 
 LOST_WORKER_ATTEMPTS = 3
@@ -184,7 +184,8 @@ def claim(run_id: int, worker: str) -> Claim | None:
         Q(state__in=WAITING) | Q(has_tries, state=State.RUNNING, lease_until__lt=now)
     )
     claimable = claimable.filter(Q(not_before_at=None) | Q(not_before_at__lte=now))
-    free = claimable.filter(Q(exclusive=False) | Q(schedule_id=None) | ~Exists(busy))
+    is_held = Exists(QueuePause.objects.filter(queue=OuterRef("queue")))
+    free = claimable.filter(Q(exclusive=False) | Q(schedule_id=None) | ~Exists(busy)).exclude(is_held)
     try:
         with transaction.atomic():
             changed = free.update(
@@ -326,24 +327,21 @@ def request_cancel(run: Run) -> State:
     return State(Run.objects.values_list("state", flat=True).get(pk=run.pk))
 
 
-def withdraw(schedule_id: int, reason: Reason, reason_text: str) -> int:
-    """Skips a schedule's waiting runs that no worker has claimed; returns how many."""
-    waiting = Run.objects.filter(
-        schedule_id=schedule_id, finished_at__isnull=True, state__in=WAITING, trigger=Trigger.SCHEDULE
-    ).order_by("pk")
+def withdraw(schedule_id: int | None, reason: Reason, reason_text: str) -> int:
+    """Skips the waiting runs that no worker has claimed, of one schedule or of all (None); returns how many."""
+    waiting = Run.objects.filter(finished_at=None, state__in=WAITING, trigger=Trigger.SCHEDULE).order_by("pk")
+    if schedule_id is not None:
+        waiting = waiting.filter(schedule_id=schedule_id)
+    else:
+        waiting = waiting.filter(next_publish_at__isnull=False)  # the index of what waits
     # Locked in the order in which the publisher marks them, so that the two never wait for each other.
-    found = [run.pk for run in locked(waiting)]
-    return (
-        waiting.filter(pk__in=found)
-        .order_by()
-        .update(
-            state=State.SKIPPED,
-            reason=reason,
-            reason_text=reason_text[:300],
-            finished_at=clock.now(),
-            next_publish_at=None,
-        )
-    )
+    found = [run.pk for run in locked(waiting).only("pk")]
+    ended = {
+        "state": State.SKIPPED, "reason": reason, "reason_text": reason_text[:300], "finished_at": clock.now(),
+        "next_publish_at": None,
+    }  # fmt: skip
+    pieces = [found[first : first + EXPIRE_BATCH] for first in range(0, len(found), EXPIRE_BATCH)]
+    return sum(waiting.filter(pk__in=piece).order_by().update(**ended) for piece in pieces)
 
 
 def expire_unstarted(now: datetime, run_ids: Iterable[int] | None = None) -> int:

@@ -245,6 +245,46 @@ class AuditEntry(models.Model):
         return f"{self.actor_name or 'Almanac'} {self.action} {self.object_label}"
 
 
+class QueuePause(models.Model):
+    """A queue that nothing is sent through for now; its runs wait. The row is there while the pause lasts."""
+
+    queue = models.CharField(max_length=40, unique=True)
+    reason = models.CharField("why", max_length=200)
+    paused_at = models.DateTimeField()
+    paused_by_name = models.CharField("who", max_length=150, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["queue"]
+        permissions: ClassVar = [("pause_queue", "Can pause and resume a queue")]
+
+    def __str__(self) -> str:
+        return self.queue
+
+
+class StaffSettings(models.Model):
+    """What one member of staff chose for themselves."""
+
+    class Mail(models.TextChoices):
+        NONE = "none", "No mails"
+        MINE = "mine", "About schedules that I own"
+        ALL = "all", "About every problem"
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="staff_settings"
+    )
+    time_zone = models.CharField(max_length=64, blank=True, help_text="Empty: the installation's.")
+    date_language = models.CharField("language of dates", max_length=10, blank=True, help_text="Empty: English.")
+    mail = models.CharField("mail about problems", max_length=8, choices=Mail.choices, default=Mail.MINE)
+    # Only a hash: whoever reads the database cannot open the feed.
+    calendar_token_hash = models.CharField(max_length=64, null=True, blank=True, unique=True)
+
+    class Meta:
+        verbose_name_plural = "staff settings"
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
 class Notice(models.Model):
     """A message to one member of staff, shown in the admin until read."""
 

@@ -37,7 +37,13 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",
-    "STYLES": [_static("scheduler_site/desk.css"), _static("scheduler_site/site.css")],
+    "STYLES": [
+        _static(f"{path}.css")
+        for path in (
+            "scheduler_site/desk", "scheduler_site/site", "scheduler_site/overview", "scheduler_site/calendar",
+            "schedules/list", "schedules/form", "schedules/detail", "runs/runs",
+        )
+    ],
     "SCRIPTS": [_static("scheduler_site/refresh.js")],
     "DASHBOARD_CALLBACK": "scheduler_site.dashboard.context",
     "COLORS": {

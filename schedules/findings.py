@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
-from runs import canaries, words
+from runs import canaries, queue_pauses, words
 from runs.addresses import page
 from runs.models import Alert, Heartbeat, Run
 from runs.states import WAITING, State
@@ -74,6 +74,7 @@ def unpublished(now: datetime) -> Iterator[Finding]:
     """Planned runs that nobody could hand to the broker."""
     # Both conditions on the state: the first names the partial index, the second narrows it.
     waiting = Run.objects.filter(state__in=WAITING, next_publish_at__lt=now - LATE).filter(state=State.PLANNED)
+    waiting = waiting.exclude(queue__in=queue_pauses.paused())
     if rows := _some(waiting.order_by("next_publish_at").only("schedule_name", "target_label", "kind")):
         yield Finding(
             "unpublished", "Runs cannot be sent to the workers",
@@ -93,6 +94,7 @@ def unclaimed(now: datetime) -> Iterator[Finding]:
         published_at__lt=now - UNCLAIMED,
     )
     free = sent.filter(Q(exclusive=False) | Q(schedule_id=None) | ~Exists(blocking))
+    free = free.exclude(queue__in=queue_pauses.paused())
     by_queue: dict[str, list[Run]] = {}
     for row in _some(free.order_by("next_publish_at").only("queue", "schedule_name", "target_label", "kind")):
         by_queue.setdefault(row.queue, []).append(row)

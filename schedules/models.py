@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from django.utils.functional import cached_property
 from django_celery_beat.models import PeriodicTask
 
 from schedules import cron, kinds, zones
-from schedules.policies import CALENDAR_CHOICES, MISSED_CHOICES, OVERLAP_CHOICES, Policy
+from schedules.policies import CALENDAR_CHOICES, MISSED_CHOICES, OVERLAP_CHOICES, Pause, Policy
 from schedules.timing import CronTiming, IntervalTiming, MovingTiming, OnceTiming, Timing
 from schedules.working_days import WorkingDays, working_days
 
@@ -212,16 +213,15 @@ class Schedule(models.Model):
             return None
         return following[0]
 
-    def policy(self) -> Policy:
+    def policy(self, desk_pauses: Sequence[Pause] = ()) -> Policy:
         """Its rules in the form that :mod:`schedules.policies` decides on."""
+        own = () if self.paused_at is None else (Pause(self.paused_at, self.paused_until, self.pause_reason),)
         return Policy(
             missed=self.missed,
             missed_cap=self.missed_cap,
             start_deadline=_seconds(self.start_deadline_seconds),
             overlap=self.overlap,
-            paused_from=self.paused_at,
-            paused_until=self.paused_until,
-            pause_reason=self.pause_reason,
+            pauses=(*own, *desk_pauses),
             skip_at=self.skip_at,
             day_off=self.why_day_off,
             runs_left=None if self.max_runs is None else max(0, self.max_runs - self.planned_count),
@@ -251,6 +251,41 @@ class Schedule(models.Model):
 
 def _seconds(value: int | None) -> timedelta | None:
     return None if value is None else timedelta(seconds=value)
+
+
+class DeskPause(models.Model):
+    """A stretch of time in which no schedule runs; what falls due in it is recorded as skipped, with the reason."""
+
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    reason = models.CharField("why", max_length=200)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    ended_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering: ClassVar = ["-started_at"]
+        permissions: ClassVar = [("pause_everything", "Can pause and resume everything")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(models.Value(1), condition=Q(ended_at=None), name="desk_pause_one_at_a_time"),
+        ]
+
+    def __str__(self) -> str:
+        return self.reason
+
+    @property
+    def reason_text(self) -> str:
+        """The reason as the skipped runs give it."""
+        return f"everything is paused: {self.reason}"
+
+    @classmethod
+    def covering(cls, since: datetime) -> list[Pause]:
+        """The pauses that lasted after ``since``."""
+        rows = cls.objects.filter(Q(ended_at=None) | Q(ended_at__gt=since))
+        return [Pause(row.started_at, row.ended_at, row.reason_text) for row in rows]
 
 
 class OutsideEdit(models.Model):

@@ -131,7 +131,7 @@ def _follow_switch(task: PeriodicTask, schedule: Schedule, *, is_ours: bool) -> 
         schedule.paused_at = None
     if schedule.is_paused:
         schedule.pause_reason = schedule.pause_reason or SWITCHED_OFF
-        planner.withdraw_paused(schedule)
+        planner.withdraw_paused(schedule, schedule.pause_reason)
     else:
         schedule.paused_until, schedule.paused_by, schedule.pause_reason = None, None, ""
 

@@ -24,8 +24,8 @@ from runs.models import Run
 from runs.states import OPEN, Reason, State
 from schedules import kinds
 from schedules.cron import CronError
-from schedules.models import HolidayCalendar, Schedule
-from schedules.policies import ON_TIME, Decision, Policy, decide, takes_place
+from schedules.models import DeskPause, HolidayCalendar, Schedule
+from schedules.policies import ON_TIME, Decision, Pause, Policy, decide, takes_place
 
 logger = logging.getLogger(__name__)
 
@@ -97,12 +97,13 @@ def settle(schedules: Sequence[Schedule], now: datetime, *, hold: timedelta | No
     _give_calendars(schedules)
     rows: list[ledger.Occurrence] = []
     moves: list[_Outcome] = []
+    desk_pauses = DeskPause.covering(min((schedule.cursor_at for schedule in schedules), default=now))
     targets = kinds.find_targets((schedule.kind, schedule.target_id) for schedule in schedules)
     for schedule in schedules:
         if schedule.broken_reason and schedule.next_due_at is None:
             continue  # only an edit or a repair lets it run again
         try:
-            outcome, decisions = _decide(schedule, now, unfinished[schedule.pk])
+            outcome, decisions = _decide(schedule, now, unfinished[schedule.pk], desk_pauses)
         except Exception as error:  # one unreadable schedule must never stop the others
             if not isinstance(error, CronError):
                 logger.exception("schedule %s cannot be evaluated", schedule.pk)
@@ -149,22 +150,28 @@ def aim(schedule: Schedule, after: datetime) -> None:
     schedule.settled_timing = schedule.timing_text
 
 
-def withdraw_paused(schedule: Schedule) -> None:
-    """Takes back the paused schedule's (not yet saved) waiting runs; they do not count towards its number of runs."""
-    withdrawn = ledger.withdraw(schedule.pk, Reason.PAUSED, f"paused: {schedule.pause_reason}")
+def withdraw_paused(schedule: Schedule, reason: str) -> int:
+    """Takes back the (not yet saved) schedule's waiting runs because of a pause; returns how many.
+
+    They do not count towards the number of runs after which it ends.
+    """
+    withdrawn = ledger.withdraw(schedule.pk, Reason.PAUSED, f"paused: {reason}")
     schedule.planned_count = max(0, schedule.planned_count - withdrawn)
     if withdrawn and schedule.max_runs is not None and not schedule.broken_reason:
         aim(schedule, schedule.cursor_at)
+    return withdrawn
 
 
-def _decide(schedule: Schedule, now: datetime, unfinished: tuple[int, int]) -> tuple[_Outcome, list[Decision]]:
+def _decide(
+    schedule: Schedule, now: datetime, unfinished: tuple[int, int], desk_pauses: Sequence[Pause]
+) -> tuple[_Outcome, list[Decision]]:
     if schedule.is_timed_anew:
         # Edited outside the services a moment ago: the new timing holds from now on, never for what lies before.
         return _Outcome(schedule, now, schedule.next_after(now), skip_at=schedule.skip_at), []
     until = now if schedule.ends_at is None else min(now, schedule.ends_at)
     due_times = schedule.timing.between(schedule.cursor_at, until, OCCURRENCES_PER_SCHEDULE + 1)
     more_follow = len(due_times) > OCCURRENCES_PER_SCHEDULE
-    policy, taken = schedule.policy(), 0
+    policy, taken = schedule.policy(desk_pauses), 0
     if more_follow:
         due_times = due_times[:OCCURRENCES_PER_SCHEDULE]
         taken = _places_taken(schedule, policy, due_times[-1], until, now)

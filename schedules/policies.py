@@ -33,6 +33,20 @@ RESUME_CHOICES = [
 
 
 @dataclass(frozen=True)
+class Pause:
+    """A stretch of time whose due times do not run."""
+
+    start: datetime
+    end: datetime | None = None
+    """Not included; None while nobody knows."""
+    reason: str = ""
+
+    def covers(self, due_at: datetime) -> bool:
+        """Whether this due time falls into it."""
+        return self.start <= due_at and (self.end is None or due_at < self.end)
+
+
+@dataclass(frozen=True)
 class Policy:
     """How one schedule treats occurrences that cannot simply run."""
 
@@ -44,9 +58,8 @@ class Policy:
     """An occurrence that cannot start within this time of being due is missed."""
     overlap: str = "skip"
     """skip, queue or allow: what happens when the previous run has not finished."""
-    paused_from: datetime | None = None
-    paused_until: datetime | None = None
-    pause_reason: str = ""
+    pauses: Sequence[Pause] = ()
+    """Of the schedule itself and of the whole desk."""
     skip_at: datetime | None = None
     """The one due time that staff chose to skip."""
     day_off: Callable[[datetime], str] = field(default=lambda due: "")
@@ -59,11 +72,9 @@ class Policy:
         """How many of the occurrences that fell due while nothing was running are run after all."""
         return {"latest": 1, "all": self.missed_cap}.get(self.missed, 0)
 
-    def is_paused_at(self, due_at: datetime) -> bool:
-        """Whether the pause covers this due time."""
-        if self.paused_from is None or due_at < self.paused_from:
-            return False
-        return self.paused_until is None or due_at < self.paused_until
+    def pause_at(self, due_at: datetime) -> Pause | None:
+        """The pause that covers this due time."""
+        return next((pause for pause in self.pauses if pause.covers(due_at)), None)
 
 
 @dataclass(frozen=True)
@@ -119,7 +130,7 @@ def takes_place(due: datetime, now: datetime, policy: Policy) -> bool:
 
 def _is_candidate(due: datetime, now: datetime, policy: Policy) -> bool:
     too_late = policy.start_deadline is not None and now - due > max(policy.start_deadline, ON_TIME)
-    return due != policy.skip_at and not policy.is_paused_at(due) and not too_late and not policy.day_off(due)
+    return due != policy.skip_at and policy.pause_at(due) is None and not too_late and not policy.day_off(due)
 
 
 def _decide_one(
@@ -127,8 +138,8 @@ def _decide_one(
 ) -> Decision:
     if due == policy.skip_at:
         return _skip(due, Reason.STAFF_SKIPPED)
-    if policy.is_paused_at(due):
-        words = f"paused: {policy.pause_reason}" if policy.pause_reason else Reason.PAUSED.label
+    if pause := policy.pause_at(due):
+        words = f"paused: {pause.reason}" if pause.reason else Reason.PAUSED.label
         return Decision(due, State.SKIPPED, Reason.PAUSED, words)
     if day_off := policy.day_off(due):
         return Decision(due, State.SKIPPED, Reason.CALENDAR, day_off)

@@ -12,7 +12,7 @@ from celery import Celery
 from django.db import close_old_connections, connection, transaction
 from kombu import Producer
 
-from runs import canaries, clock, failpoints, ledger
+from runs import canaries, clock, failpoints, ledger, queue_pauses
 from runs.ledger import Unsent
 from runs.locking import skip_locked
 from runs.models import Run
@@ -43,6 +43,10 @@ def publish_due(app: Celery, producer: Producer) -> int:
 
 def publish(app: Celery, producer: Producer, batch: Sequence[Unsent]) -> None:
     """Sends runs that this beat has reserved, and notes it. Raises as :func:`publish_due` does."""
+    if held := queue_pauses.paused():
+        # Planned a moment ago for a queue that is paused: the ledger keeps them until it is resumed.
+        _release([run.pk for run in batch if run.queue in held])
+        batch = [run for run in batch if run.queue not in held]
     failpoints.passing("before_publish")
     try:
         messages.send(app, producer, batch)
@@ -57,6 +61,7 @@ def publish(app: Celery, producer: Producer, batch: Sequence[Unsent]) -> None:
 def _reserve(now: datetime) -> list[Unsent]:
     """Picks due runs and keeps other beats from sending them for a moment."""
     due = Run.objects.filter(next_publish_at__isnull=False, state__in=WAITING, next_publish_at__lte=now).order_by()
+    due = due.exclude(queue__in=queue_pauses.paused())
     if not due.exists():
         return []
     with transaction.atomic():

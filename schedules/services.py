@@ -100,7 +100,7 @@ def pause_schedule(actor: Actor, schedule_id: int, *, reason: str, until: dateti
         schedule.paused_at = schedule.paused_at or schedule.cursor_at
         schedule.paused_until, schedule.pause_reason = until, reason
         schedule.paused_by_id = actor.pk if actor is not None else None
-        planner.withdraw_paused(schedule)
+        planner.withdraw_paused(schedule, reason)
         schedule.save()
         _enable(schedule, False)
         audit.record(actor, "paused the schedule", schedule, before=before, after=_facts(schedule), reason=reason)
