@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from runs.states import Reason, State
-from schedules.policies import Decision, Policy, decide
+from schedules.policies import Decision, Pause, Policy, decide
 
 NOW = datetime(2026, 11, 20, 17, 55, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -79,9 +79,7 @@ def test_two_punctual_ones_in_one_look_overlap_each_other() -> None:
 def test_a_pause_covers_its_window_and_gives_the_reason() -> None:
     policy = Policy(
         missed="all",
-        paused_from=NOW - timedelta(hours=3),
-        paused_until=NOW - timedelta(hours=1),
-        pause_reason="new logo",
+        pauses=[Pause(NOW - timedelta(hours=3), NOW - timedelta(hours=1), "new logo")],
     )
     decisions = decide(hours_ago(4, 3, 2, 1), now=NOW, policy=policy)
     assert outcomes(decisions) == [RUN, PAUSED, PAUSED, RUN]
