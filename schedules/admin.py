@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django_celery_beat.models import (
     ClockedSchedule,
@@ -14,6 +17,7 @@ from django_celery_beat.models import (
 
 from schedules import calendar_admin as calendar_admin
 from schedules import verb_views, views
+from schedules.deletion import what_stops
 from schedules.form_admin import ScheduleFormPage
 from schedules.list_admin import ScheduleList
 from schedules.models import Schedule
@@ -27,6 +31,13 @@ for model in (PeriodicTask, CrontabSchedule, IntervalSchedule, ClockedSchedule, 
 @admin.register(Schedule)
 class ScheduleAdmin(ScheduleList, ScheduleFormPage):
     """List, form, and the addresses of a schedule's own pages."""
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Asks, and shows what stops."""
+        schedule = Schedule.objects.filter(pk=object_id).select_related("periodic_task").first()
+        stops = what_stops(schedule) if schedule is not None and self.has_delete_permission(request, schedule) else {}
+        response: HttpResponse = super().delete_view(request, object_id, {**stops, **(extra_context or {})})
+        return response
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
