@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import psutil
 
 from benchmarks.house import house, options, process, report
+from benchmarks.many import schedules
 
 MANY = 100_000
 EDITS = 5
@@ -28,11 +29,11 @@ def main() -> None:
     quick = options(__doc__ or "").quick
     largest = MANY if quick else 1_000_000
     with house():
-        _grow_to(1_000)
+        schedules(1_000)
         few = _tick_ms(400)
-        _grow_to(MANY)
+        schedules(MANY)
         _watch_beat(seconds=12 if quick else 60)
-        _grow_to(largest)
+        schedules(largest)
         many = _tick_ms(400)
     report("idle.tick_ms", many, "ms", schedules=largest, at_1000=round(few, 3))
     report("idle.tick_ratio_1m_to_1k", many / few, "times", schedules=[1_000, largest])
@@ -95,56 +96,6 @@ def _tick_ms(count: int) -> float:
         scheduler._tick()
         took.append((time.perf_counter() - started) * 1000)
     return median(took)
-
-
-def _grow_to(count: int) -> None:
-    """Schedules that are due in a year, written by the database itself."""
-    from django.db import connection
-
-    from cleanup.models import CleanupPolicy
-    from runs import clock
-    from schedules.models import Schedule
-
-    policy, _ = CleanupPolicy.objects.get_or_create(name="benchmark", defaults={"targets": ["sessions"], "days": 30})
-    have = Schedule.objects.count()
-    if have == 0:
-        _write_one(policy.pk)
-        have = 1
-    task = ", ".join(f'"{c}"' for c in _columns("django_celery_beat_periodictask") if c not in ("id", "name"))
-    row = ", ".join(f'"{c}"' for c in _columns("schedules_schedule") if c not in ("id", "periodic_task_id"))
-    with connection.cursor() as cursor:
-        cursor.execute("SET session_replication_role = replica")  # neither triggers nor foreign keys: only rows
-        cursor.execute(
-            f"INSERT INTO django_celery_beat_periodictask (name, {task}) SELECT 's' || n, {task}"
-            " FROM django_celery_beat_periodictask t, generate_series(%s, %s) n WHERE t.name = 'one'",
-            [have + 1, count],
-        )
-        cursor.execute(
-            f"INSERT INTO schedules_schedule (periodic_task_id, {row}) SELECT p.id, {row}"
-            " FROM django_celery_beat_periodictask p,"
-            " (SELECT s.* FROM schedules_schedule s JOIN django_celery_beat_periodictask o ON o.id = s.periodic_task_id"
-            "  WHERE o.name = 'one') t"
-            " WHERE NOT EXISTS (SELECT 1 FROM schedules_schedule x WHERE x.periodic_task_id = p.id)"
-        )
-        cursor.execute("SET session_replication_role = DEFAULT")
-        cursor.execute("ANALYZE")
-        cursor.execute("DELETE FROM schedules_outsideedit")
-    assert Schedule.objects.count() == count, clock.now()
-
-
-def _write_one(policy_id: int) -> None:
-    from schedules import services
-    from schedules.drafts import ScheduleDraft
-
-    draft = ScheduleDraft.for_kind("cleanup", name="one", target_id=policy_id, expression="0 0 1 1 *")
-    services.create_schedule(None, draft)
-
-
-def _columns(table: str) -> list[str]:
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        return [column.name for column in connection.introspection.get_table_description(cursor, table)]
 
 
 if __name__ == "__main__":

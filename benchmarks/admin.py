@@ -1,0 +1,57 @@
+"""How long staff wait for the two longest lists, beside the stock list of periodic tasks on the same rows.
+
+Server time by Django's test client, 50 rows a page, on a PostgreSQL that syncs to disk; ours and stock take turns.
+
+    python benchmarks/admin.py [--quick]
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.house import ROOT, house, options, report
+from benchmarks.many import runs, schedules
+
+OURS = "/admin/schedules/schedule/"
+OUR_RUNS = "/admin/runs/run/"
+STOCK = "/admin/django_celery_beat/periodictask/"
+
+
+def main() -> None:
+    quick = options(__doc__ or "").quick
+    schedule_count, run_count = (20_000, 100_000) if quick else (100_000, 1_000_000)
+    rounds, requests = (2, 10) if quick else (5, 20)
+    with house():
+        from django.core.management import call_command
+
+        call_command("collectstatic", interactive=False, verbosity=0)
+        schedules(schedule_count)
+        runs(run_count)
+        ours: list[dict[str, float]] = []
+        stock: list[dict[str, float]] = []
+        for _ in range(rounds):
+            ours.append(_times("scheduler_site.settings", requests, OURS, OUR_RUNS))
+            stock.append(_times("benchmarks.stock_admin_settings", requests, STOCK))
+    mine = median(times[OURS] for times in ours)
+    theirs = median(times[STOCK] for times in stock)
+    params = {"schedules": schedule_count, "runs": run_count, "per_page": 50, "requests": rounds * requests}
+    report("admin.schedule_list_vs_stock", theirs / mine, "times", stock_ms=round(theirs, 1), **params)
+    report("admin.schedule_list_ms", mine, "ms", **params)
+    report("admin.run_list_ms", median(times[OUR_RUNS] for times in ours), "ms", **params)
+
+
+def _times(settings: str, requests: int, *paths: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.page_times", settings, str(requests), *paths]
+    answer = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    times: dict[str, float] = json.loads(answer.stdout.strip().splitlines()[-1])
+    return times
+
+
+if __name__ == "__main__":
+    main()
