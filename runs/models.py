@@ -115,7 +115,7 @@ class RunEvent(models.Model):
         WARNING = "warning", "Warning"
         ERROR = "error", "Error"
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events", db_index=False)
     at = models.DateTimeField(auto_now_add=True)
     level = models.CharField(max_length=8, choices=Level.choices, default=Level.INFO)
     attempt = models.PositiveIntegerField(default=0)
@@ -123,6 +123,7 @@ class RunEvent(models.Model):
 
     class Meta:
         ordering: ClassVar = ["id"]
+        indexes: ClassVar = [models.Index(fields=["run", "id"], name="run_event_in_order")]
 
     def __str__(self) -> str:
         return self.message
@@ -238,7 +239,7 @@ class AuditEntry(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
-        verbose_name_plural = "audit entries"
+        verbose_name_plural = "activity log"
         indexes: ClassVar = [models.Index(fields=["object_type", "object_id", "-id"], name="audit_by_object")]
 
     def __str__(self) -> str:
