@@ -20,7 +20,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Case, F, Q, Value, When
 
 from runs import addresses, clock, notices
-from runs.models import Alert, Notice, RunEvent
+from runs.models import Alert, Notice, RunEvent, StaffSettings
 
 logger = logging.getLogger(__name__)
 
@@ -168,17 +168,35 @@ def _attempt(channel: _Channel) -> bool:
 
 
 def _channels(alerts: Sequence[Alert]) -> Iterator[_Channel]:
-    """The ways out of the house: the operators' mail and Apprise addresses, and each owner's mail."""
+    """The ways out of the house: the operators' mail and Apprise addresses, and the mail of staff as they chose it."""
     operators = list(settings.ALERT_MAIL)
     if operators:
         yield _Channel("mail", alerts, partial(_mail, operators, alerts))
     for number, address in enumerate(settings.ALERT_URLS, start=1):
         # The address holds secrets: only its place in the list may be shown.
         yield _Channel(f"ALERT_URLS, number {number}", alerts, partial(_notify, address, alerts))
-    addresses = {address.lower() for address in operators}
-    for owner, owned in _by_owner(alerts):
-        if owner.email and owner.email.lower() not in addresses:
-            yield _Channel(f"mail to {owner}", owned, partial(_mail, [owner.email], owned))
+    served = {address.lower() for address in operators}
+    for person, share in _staff_mail(alerts):
+        if person.email and person.email.lower() not in served:
+            served.add(person.email.lower())
+            yield _Channel(f"mail to {person}", share, partial(_mail, [person.email], share))
+
+
+def _staff_mail(alerts: Sequence[Alert]) -> Iterator[tuple[Any, Sequence[Alert]]]:
+    """Who gets which alerts by mail: those who chose all get all, owners their own unless they chose none."""
+    chosen = StaffSettings.objects.filter(mail=StaffSettings.Mail.ALL, user__is_active=True, user__is_staff=True)
+    for row in chosen.select_related("user").order_by("user_id"):
+        if row.user.has_perm("runs.view_alert"):
+            yield row.user, alerts
+    owned = _by_owner(alerts)
+    silent = set(
+        StaffSettings.objects.filter(
+            mail=StaffSettings.Mail.NONE, user_id__in=[owner.pk for owner, _ in owned]
+        ).values_list("user_id", flat=True)
+    )
+    for owner, share in owned:
+        if owner.pk not in silent:
+            yield owner, share
 
 
 def _by_owner(alerts: Sequence[Alert]) -> list[tuple[Any, list[Alert]]]:

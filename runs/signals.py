@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import platform
 import threading
 import time
 from typing import Any
 
+import celery
 from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
 from django.db import connection
 
@@ -52,6 +54,7 @@ def start(sender: Any, **_: Any) -> None:
         "hostname": str(sender.hostname),
         "queues": sorted(sender.app.amqp.queues.consume_from),
         "processes": sender.pool.num_processes,
+        "version": f"Python {platform.python_version()}, Celery {celery.__version__}",
     }
     _stop.clear()
     threading.Thread(

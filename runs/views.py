@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
-
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from runs import services, words
-from runs.models import Run, RunEvent
+from runs import run_log, run_page, services
+from runs.models import Run
 from runs.pages import page, verb
+from runs.states import State
 
 DETAIL = "admin:runs_run_change"
-LOG_LINES_SHOWN = 200
 
 
 @require_GET
 def detail(request: HttpRequest, run_id: int) -> HttpResponse:
-    """The whole page, or with ``?part=live`` only the part that changes while the run goes on."""
-    if not request.user.has_perm("runs.view_run"):
-        raise PermissionDenied
-    run = get_object_or_404(Run.objects.select_related("requested_by", "retry_of"), pk=run_id)
-    context = {"run": run, "title": str(run), **_live(run)}
+    """The whole page, or with ``?part=live`` only what changed while the run goes on."""
+    run = _visible(request, run_id)
     if request.GET.get("part") == "live":
-        return render(request, "runs/_live.html", context)
-    return page(request, "runs/detail.html", context)
+        return render(request, "runs/_refreshed.html", run_page.refreshed(request, run))
+    name = run.schedule_name or run.target_label or run.kind
+    return page(request, "runs/detail.html", {"title": f"{name}, run {run.pk}", **run_page.whole(request, run)})
 
 
 @require_GET
-def log(request: HttpRequest, run_id: int) -> HttpResponse:
-    """All log lines as a text file."""
-    if not request.user.has_perm("runs.view_run"):
-        raise PermissionDenied
-    run = get_object_or_404(Run, pk=run_id)
-    lines = (f"{event.at.isoformat()} {event.level} {event.message}\n" for event in run.events.iterator())
-    response = HttpResponse(lines, content_type="text/plain; charset=utf-8")
+def log(request: HttpRequest, run_id: int) -> StreamingHttpResponse:
+    """All log lines as a text file, however many."""
+    run = _visible(request, run_id)
+    response = StreamingHttpResponse(run_log.as_text(run), content_type="text/plain; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="run-{run.pk}.log"'
     response["X-Content-Type-Options"] = "nosniff"
     return response
@@ -49,20 +40,23 @@ def log(request: HttpRequest, run_id: int) -> HttpResponse:
 @verb(Run, DETAIL)
 def cancel(request: HttpRequest, run_id: int) -> str:
     """Cancels it."""
-    services.cancel_run(request.user, run_id)
-    return "It will stop at the next safe point."
+    if services.cancel_run(request.user, run_id) == State.CANCELLED:
+        return "It is cancelled."
+    return "It was asked to stop and does so at its next safe point."
 
 
 @require_POST
 def retry(request: HttpRequest, run_id: int) -> HttpResponse:
-    """Runs it again and shows the new run."""
+    """Runs it again and shows the new run; the same button pressed twice leads to the same one."""
     get_object_or_404(Run, pk=run_id)
+    seen = request.POST.get("retries", "")
+    key = f"retry-{run_id}-{int(seen)}" if seen.isascii() and seen.isdigit() and len(seen) < 7 else None
     try:
-        again = services.retry_run(request.user, run_id)
+        again = services.retry_run(request.user, run_id, idempotency_key=key)
     except ValidationError as error:
         messages.error(request, error.messages[0])
         return _to_run(run_id)
-    messages.success(request, "It was started again.")
+    messages.success(request, "It was started again. This is the new run.")
     return _to_run(again.pk)
 
 
@@ -73,36 +67,10 @@ def acknowledge(request: HttpRequest, run_id: int) -> str:
     return "Noted. It no longer asks for attention."
 
 
-def _live(run: Run) -> dict[str, Any]:
-    newest = list(RunEvent.objects.filter(run=run).order_by("-id")[:LOG_LINES_SHOWN])
-    return {"events": newest[::-1], "links": run.links.all(), "timeline": _timeline(run)}
-
-
-@dataclass(frozen=True)
-class Step:
-    """One point on a run's way, with the wait before it in words."""
-
-    label: str
-    at: datetime | None
-    wait: str = ""
-
-
-def _timeline(run: Run) -> list[Step]:
-    moments = [
-        ("Due", run.due_at),
-        ("Sent to a worker", run.published_at),
-        ("Started", run.started_at),
-        ("Finished", run.finished_at),
-    ]
-    steps: list[Step] = []
-    before: datetime | None = None
-    for label, at in moments:
-        gap = at - before if at is not None and before is not None else None
-        verb = "after" if label == "Finished" else "waited"
-        wait = f"{verb} {words.duration(gap)}" if gap is not None and gap.total_seconds() >= 1 else ""
-        steps.append(Step(label, at, wait))
-        before = at or before
-    return steps
+def _visible(request: HttpRequest, run_id: int) -> Run:
+    if not request.user.has_perm("runs.view_run"):
+        raise PermissionDenied
+    return get_object_or_404(Run.objects.select_related("retry_of"), pk=run_id)
 
 
 def _to_run(run_id: int) -> HttpResponse:

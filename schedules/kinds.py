@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from django.apps import apps
 from django.db import models
 
-from runs import services
+from runs import job_kinds, services
 from runs.tasks import RunContext
 
 
@@ -41,6 +41,8 @@ class JobKind:
     is_offered: bool = True
     """Whether staff may choose it for a schedule."""
     queue: str = "default"
+    most_per_hour: int = 0
+    """A schedule that runs more often within an hour is pointed out before it is saved; 0 for never."""
     describe_impact: Callable[[models.Model], str] = field(default=lambda target: "")
     """What running it now would do, in words: "Sends to 200 subscribers of City news"."""
     admin_permission: str = ""
@@ -73,6 +75,7 @@ _registry: dict[str, JobKind] = {}
 def register(kind: JobKind) -> None:
     """Adds a kind; registering the same key again replaces it (apps are loaded more than once in tests)."""
     _registry[kind.key] = kind
+    job_kinds.announce(kind.key, kind.label, kind.queue)
     if kind.admin_permission:
         services.require_for_kind(kind.key, kind.admin_permission)
 

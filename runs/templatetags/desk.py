@@ -35,6 +35,18 @@ def in_zone_to_the_second(moment: datetime | None, zone: str) -> str:
 
 
 @register.filter
+def here(moment: datetime | None) -> str:
+    """ "Mon 3 Aug 2026, 09:00 CEST", in the reader's own zone."""
+    return "" if moment is None else words.here(moment)
+
+
+@register.filter
+def clock_time(moment: datetime | None, zone: str) -> str:
+    """ "09:00:05", in the zone."""
+    return "" if moment is None else words.clock_time(moment, zone)
+
+
+@register.filter
 def get(values: Mapping[Any, Any], key: Any) -> Any:
     """The value kept under a key; empty when there is none."""
     return values.get(key, "")
