@@ -1,19 +1,36 @@
-"""Form fields of the schedule pages: wall-clock times without a zone, and durations in minutes."""
+"""Form fields of the schedule pages: wall-clock times without a zone, durations in minutes, zones, weekdays."""
 
 from __future__ import annotations
 
+import calendar
+import difflib
 import math
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from schedules import wall_clock, zones
+from schedules.cron_words import MONTHS, WEEKDAYS
 
 FIRST_YEAR, LAST_YEAR = 1970, 2199
 """Beyond these no clock is certain, and some arithmetic fails."""
+MODE_CHOICES = [
+    ("daily", "Every day"),
+    ("weekly", "Every week"),
+    ("monthly", "Every month"),
+    ("interval", "Every so often"),
+    ("once", "Once"),
+    ("cron", "Advanced: a pattern"),
+]
+SUGGESTED = 3
 
 
 class LocalDateTimeInput(forms.DateTimeInput):
@@ -41,12 +58,68 @@ class WallClockField(forms.DateTimeField):
         try:
             parsed = datetime.fromisoformat(str(value).strip())
         except ValueError:
-            raise ValidationError("Write a date and time that exist, such as 2026-12-24 18:00.") from None
+            raise ValidationError(
+                f"{_why_no_date(str(value))}Write a date and time that exist, such as 2026-12-24 18:00."
+            ) from None
         if parsed.tzinfo is not None:
             raise ValidationError("Write the time as the clocks show it, without an offset.")
         if not FIRST_YEAR <= parsed.year <= LAST_YEAR:
             raise ValidationError(f"Write a year from {FIRST_YEAR} to {LAST_YEAR}.")
         return parsed.replace(tzinfo=None)
+
+
+def _why_no_date(text: str) -> str:
+    """What is wrong with a date that is written as one; empty when it is not even that."""
+    match = re.match(r"\s*(\d{4})-(\d{1,2})-(\d{1,2})(?!\d)", text, re.ASCII)
+    if match is None:
+        return ""
+    year, month, day = (int(part) for part in match.groups())
+    if not 1 <= month <= 12:
+        return f"There is no month {month}. "
+    last = calendar.monthrange(year, month)[1] if year else 31
+    return "" if 1 <= day <= last else f"{MONTHS[month - 1]} {year} has {last} days, so there is no {day}. "
+
+
+class WeekdaysField(forms.TypedMultipleChoiceField):
+    """Weekdays as numbers, 0 is Sunday; Monday comes first."""
+
+    widget = UnfoldAdminCheckboxSelectMultipleWidget
+
+    def __init__(self, **kwargs: Any) -> None:
+        days = [(str(day), WEEKDAYS[day]) for day in (1, 2, 3, 4, 5, 6, 0)]
+        super().__init__(choices=days, coerce=int, **kwargs)
+
+
+class ZoneField(forms.CharField):
+    """The name of a time zone; one that does not exist is answered with those that come close."""
+
+    widget = UnfoldAdminTextInputWidget(attrs={"list": "time-zones", "autocomplete": "off", "spellcheck": "false"})
+
+    def clean(self, value: Any) -> str:
+        name = str(super().clean(value))
+        try:
+            zones.zone(name)
+        except zones.UnknownZone as error:
+            if name.isascii() and (exact := _spelled_otherwise(name)):
+                return exact
+            raise ValidationError(f"{error}{_meant(name)}") from None
+        return name
+
+
+def _spelled_otherwise(name: str) -> str:
+    wanted = name.lower().replace(" ", "_")
+    return next((known for known in zones.offered() if known.lower() == wanted), "")
+
+
+def _meant(name: str) -> str:
+    """ " Did you mean Europe/Berlin?": by the whole name, or by the city alone."""
+    wanted = name.strip().lower().replace(" ", "_")[:64]
+    by_lower = {known.lower(): known for known in zones.offered()}
+    by_city = {known.rpartition("/")[2]: known for known in by_lower}
+    found = [by_city[city] for city in difflib.get_close_matches(wanted.rpartition("/")[2], by_city, SUGGESTED, 0.75)]
+    found += difflib.get_close_matches(wanted, by_lower, SUGGESTED, 0.75)
+    names = [by_lower[known] for known in dict.fromkeys(found)][:SUGGESTED]
+    return f" Did you mean {' or '.join(names)}?" if names else ""
 
 
 class MinutesField(forms.FloatField):

@@ -122,7 +122,8 @@ def _unreadable(text: str) -> PhraseError:
     return PhraseError(f"I could not read “{shown}”. Try for example {examples}.")
 
 
-def _clock(text: str | None, default: time = time(9, 0)) -> time | None:
+def read_clock(text: str | None, default: time = time(9, 0)) -> time | None:
+    """ "9", "9:30", "9.30pm", "noon" as a time of day; None when it is none."""
     if not text:
         return default
     text = text.strip()
@@ -144,7 +145,7 @@ def _clock(text: str | None, default: time = time(9, 0)) -> time | None:
 
 def _clocks(text: str | None) -> tuple[str, str] | None:
     """The minute and hour fields of one or several times that share their minute."""
-    times = [_clock(part) for part in re.split(_AND, text)] if text else [_clock(None)]
+    times = [read_clock(part) for part in re.split(_AND, text)] if text else [read_clock(None)]
     found = [moment for moment in times if moment is not None]
     if len(found) < len(times):
         return None
@@ -211,7 +212,7 @@ def _every_unit(match: re.Match[str], today: datetime) -> _Reading | None:
 
 def _between(match: re.Match[str], today: datetime) -> str | None:
     count, unit = _number(match["count"]), match["unit"].rstrip("s")
-    first, last = _clock(match["first"]), _clock(match["last"])
+    first, last = read_clock(match["first"]), read_clock(match["last"])
     if first is None or last is None or first.minute or last.minute:
         return None
     weekdays = {"weekday": "1-5", "working day": "1-5", "weekend": "6,0"}.get((match["on"] or "").rstrip("s"), "*")
@@ -223,7 +224,7 @@ def _between(match: re.Match[str], today: datetime) -> str | None:
 
 
 def _on_date(match: re.Match[str], today: datetime) -> _Reading | None:
-    moment = _clock(match["at"])
+    moment = read_clock(match["at"])
     if moment is None:
         return None
     day, month = int(match["day"]), _month(match["month"])
@@ -241,7 +242,7 @@ def _on_date(match: re.Match[str], today: datetime) -> _Reading | None:
 
 
 def _iso_date(match: re.Match[str], today: datetime) -> datetime | None:
-    moment = _clock(match["at"])
+    moment = read_clock(match["at"])
     try:
         day = date.fromisoformat(match["date"])
     except ValueError:
@@ -250,7 +251,7 @@ def _iso_date(match: re.Match[str], today: datetime) -> datetime | None:
 
 
 def _dotted_date(match: re.Match[str], today: datetime) -> datetime | None:
-    moment = _clock(match["at"])
+    moment = read_clock(match["at"])
     try:
         day = date(int(match["y"]), int(match["m"]), int(match["d"]))
     except ValueError:
@@ -282,13 +283,13 @@ def _two_meanings(match: re.Match[str], today: datetime) -> None:
 
 
 def _relative_day(match: re.Match[str], today: datetime) -> datetime | None:
-    moment = _clock(match["at"])
+    moment = read_clock(match["at"])
     ahead = {"today": 0, "tomorrow": 1, "the day after tomorrow": 2}[match["day"]]
     return None if moment is None else datetime.combine(today.date() + timedelta(days=ahead), moment)
 
 
 def _this_weekday(match: re.Match[str], today: datetime) -> datetime | None:
-    moment = _clock(match["at"])
+    moment = read_clock(match["at"])
     if moment is None:
         return None
     ahead = (_DAYS.index(_day(match["day"])) - today.isoweekday()) % 7

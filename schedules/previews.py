@@ -1,16 +1,19 @@
-"""What a timing means, before it is saved: the sentence and the next runs, from the one evaluator."""
+"""What a timing means, before it is saved: the sentence, the next runs and what to mind, from the one evaluator."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from schedules import cron, phrases, zones
+from django.utils import timezone
+
+from schedules import cautions, cron, field_values, frequency, kinds, phrases, zones
 from schedules.drafts import ScheduleDraft
-from schedules.forms import ScheduleForm, amount_and_unit
 from schedules.models import Schedule
+from schedules.timing_form import TimingForm
 
 COUNT = 6
 
@@ -21,60 +24,96 @@ class Preview:
 
     sentence: str = ""
     error: str = ""
+    wrong_field: str = ""
+    """The form's field that the error belongs to."""
     times: list[datetime] = field(default_factory=list)
     """The next runs in the schedule's own zone."""
     time_zone: str = "UTC"
     notes: Mapping[datetime, str] = field(default_factory=dict)
     """Why one of them will be left out or moved."""
-    reading: Mapping[str, str] = field(default_factory=dict)
+    reading: Mapping[str, Any] = field(default_factory=dict)
     """Form values that the words stand for."""
+    how_many: str = ""
+    """How often that is in a month."""
+    cautions: list[str] = field(default_factory=list)
+    """What may surprise, in sentences."""
+    before: list[datetime] = field(default_factory=list)
+    """On an edit that changes them: the next runs as they are until it is saved."""
+    reader_zone: str = ""
+    """The reader's own zone, when its clocks differ from the schedule's at one of the times."""
+    for_reader: Mapping[datetime, str] = field(default_factory=dict)
+    """What the reader's clocks show at each of them then; with the day where it is another."""
+    expression: str = ""
+    """The pattern that the simple modes say, for whoever goes on with it by hand."""
 
 
-def preview(data: Mapping[str, str], now: datetime) -> Preview:
-    """Reads the form's raw values as far as they go; never raises."""
-    words = (data.get("words") or "").strip()
-    zone = (data.get("time_zone") or "UTC").strip()
-    try:
-        zones.zone(zone)
-    except zones.UnknownZone as error:
-        return Preview(error=str(error))
+def preview(
+    data: Mapping[str, Any], now: datetime, existing: Schedule | None = None, *, names_others: bool = True
+) -> Preview:
+    """Reads the form's raw values as far as they go; never raises.
+
+    ``existing`` is the schedule that the form edits. ``names_others`` allows to say which other schedule is in the way.
+    """
+    form = _timing_form(data, existing)
+    zone = str(form.cleaned_data.get("time_zone") or "UTC")
+    if messages := form.errors.get("time_zone"):
+        return Preview(error=str(messages[0]), wrong_field="time_zone")
+    words = str(data.get("words") or "").strip()
     if words and data.get("changed") == "words":
-        return _read_words(words, zone, now)
-    return _read_fields(data, zone, now)
+        return _for_reader(_read_words(words, zone, now))
+    shown = _read_fields(form, data, zone, now, existing, names_others)
+    return _for_reader(shown)
+
+
+def _timing_form(data: Mapping[str, Any], existing: Schedule | None) -> TimingForm:
+    values = data.copy() if hasattr(data, "copy") else dict(data)
+    values["words"] = ""  # words are read on their own
+    values.setdefault("time_zone", "UTC")
+    form = TimingForm(data=values)
+    form.instance = existing
+    form.is_valid()
+    return form
 
 
 def _read_words(words: str, zone: str, now: datetime) -> Preview:
     try:
         phrase = phrases.parse(words, now=now, timezone=zone)
-    except phrases.PhraseError as error:
-        return Preview(error=str(error), time_zone=zone)
-    reading: dict[str, str]
+    except (phrases.PhraseError, cron.CronError) as error:
+        return Preview(error=str(error), wrong_field="words", time_zone=zone)
+    reading = field_values.of_phrase(phrase, zone)
     if phrase.expression:
-        reading = {"mode": Schedule.Mode.CRON, "expression": phrase.expression}
         times = cron.parse(phrase.expression, zone).upcoming(now, COUNT)
     elif phrase.every is not None:
-        amount, unit = amount_and_unit(int(phrase.every.total_seconds()))
-        reading = {"mode": Schedule.Mode.INTERVAL, "every_amount": str(amount), "every_unit": unit}
         times = [now + phrase.every * n for n in range(1, COUNT + 1)]
     else:
         assert phrase.at is not None
-        local = phrase.at.astimezone(ZoneInfo(zone))
-        reading = {"mode": Schedule.Mode.ONCE, "once_at": f"{local:%Y-%m-%dT%H:%M}"}
         times = [phrase.at]
     return Preview(sentence=phrase.words, times=_local(times, zone), time_zone=zone, reading=reading)
 
 
-def _read_fields(data: Mapping[str, str], zone: str, now: datetime) -> Preview:
-    form = ScheduleForm(data=data)
-    form.is_valid()
-    mode = data.get("mode") or Schedule.Mode.CRON
-    timed_by = _TIMED_BY.get(mode, "expression")
-    if not (data.get(timed_by) or "").strip():
+def _read_fields(
+    form: TimingForm, data: Mapping[str, Any], zone: str, now: datetime, existing: Schedule | None, names_others: bool
+) -> Preview:
+    mode = str(data.get("mode") or Schedule.Mode.CRON)
+    if not str(data.get(_TIMED_BY.get(mode, "times")) or "").strip():
         return Preview(time_zone=zone)
-    for name in (timed_by, "ends_at"):
+    for name in form.fields:
         if messages := form.errors.get(name):
-            return Preview(error=str(messages[0]), time_zone=zone)
-    return preview_draft(form.draft(), now)
+            return Preview(error=str(messages[0]), wrong_field=name, time_zone=zone)
+    trial = form.trial(form.draft(), now)
+    shown = preview_schedule(trial, now)
+    if shown.error:
+        return replace(shown, wrong_field=_TIMED_BY.get(mode, "times"))
+    kind = kinds.find(str(data.get("what") or "").partition(":")[0])
+    wall = form.cleaned_data.get("once_at") if mode == "once" else None
+    to_mind = cautions.of(trial, shown.times, now, kind=kind, wall=wall, existing=existing, names_others=names_others)
+    return replace(
+        shown,
+        how_many=frequency.in_words(trial, now),
+        cautions=to_mind,
+        before=_before(existing, shown, now),
+        expression=trial.expression,
+    )
 
 
 _TIMED_BY: dict[str, str] = {
@@ -82,6 +121,33 @@ _TIMED_BY: dict[str, str] = {
     Schedule.Mode.INTERVAL: "every_amount",
     Schedule.Mode.ONCE: "once_at",
 }
+
+
+def _before(existing: Schedule | None, shown: Preview, now: datetime) -> list[datetime]:
+    """The next runs until now, when saving would change them."""
+    if existing is None or existing.next_due_at is None:
+        return []
+    old = preview_schedule(existing, now)
+    return old.times if old.times != shown.times else []
+
+
+def _for_reader(shown: Preview) -> Preview:
+    name = timezone.get_current_timezone_name()
+    try:
+        zone = zones.zone(name)
+    except zones.UnknownZone:
+        return shown
+    moments = [*shown.times, *shown.before]
+    own = {moment: moment.astimezone(zone) for moment in moments}
+    if all(local.utcoffset() == moment.utcoffset() for moment, local in own.items()):
+        return shown
+    said = {
+        moment: f"{local:%H:%M} {local.tzname()}"
+        if local.date() == moment.date()
+        else f"{local:%a} {local.day} {local:%b}, {local:%H:%M} {local.tzname()}"
+        for moment, local in own.items()
+    }
+    return replace(shown, reader_zone=name, for_reader=said)
 
 
 def preview_draft(draft: ScheduleDraft, now: datetime) -> Preview:
@@ -99,7 +165,7 @@ def preview_schedule(schedule: Schedule, now: datetime) -> Preview:
         return Preview(error=str(error), time_zone=zone)
     if not times:
         return Preview(error="It would never run: its time has passed.", time_zone=zone)
-    left = COUNT if schedule.max_runs is None else schedule.max_runs - schedule.planned_count
+    left = COUNT if schedule.max_runs is None else max(0, schedule.max_runs - schedule.planned_count)
     notes = {moment: why for moment in times if (why := schedule.why_day_off(moment))}
     return Preview(sentence=timing.describe(), times=_local(times, zone)[:left], time_zone=zone, notes=notes)
 
