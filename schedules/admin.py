@@ -16,7 +16,7 @@ from django_celery_beat.models import (
 )
 
 from schedules import calendar_admin as calendar_admin
-from schedules import verb_views, views
+from schedules import desk_pause_views, form_views, verb_views, views
 from schedules.deletion import what_stops
 from schedules.form_admin import ScheduleFormPage
 from schedules.list_admin import ScheduleList
@@ -42,7 +42,17 @@ class ScheduleAdmin(ScheduleList, ScheduleFormPage):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         own: list[URLPattern] = [
-            path("preview/", wrap(views.preview), name="schedules_schedule_preview"),
+            path("preview/", wrap(form_views.preview), name="schedules_schedule_preview"),
+            path(
+                "pause-everything/",
+                wrap(desk_pause_views.pause_everything),
+                name="schedules_schedule_pause_everything",
+            ),
+            path(
+                "resume-everything/",
+                wrap(desk_pause_views.resume_everything),
+                name="schedules_schedule_resume_everything",
+            ),
             path("<int:schedule_id>/", wrap(views.detail), name="schedules_schedule_detail"),
             path("<int:schedule_id>/pause/", wrap(verb_views.pause), name="schedules_schedule_pause"),
             path("<int:schedule_id>/resume/", wrap(verb_views.resume), name="schedules_schedule_resume"),

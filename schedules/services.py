@@ -81,10 +81,17 @@ def edit_schedule(
     return schedule
 
 
-def pause_schedule(actor: Actor, schedule_id: int, *, reason: str, until: datetime | None = None) -> Schedule:
+def pause_schedule(
+    actor: Actor, schedule_id: int, *, reason: str, until: datetime | None = None, replace: bool = False
+) -> Schedule:
     """Stops it from running. Every occurrence in the pause is recorded as skipped, with the reason.
 
-    Runs that still wait for a worker are withdrawn; one that is running goes on.
+    Runs that still wait for a worker are withdrawn; one that is running goes on. A pause that somebody made before
+    stands as it is, unless ``replace`` says that its reason and end are to be written anew.
+
+    Raises:
+        ValidationError: no reason, an end that has passed, or it is paused already.
+        PermissionDenied: the actor may not.
     """
     schedule = _permitted(actor, schedule_id, "schedules.pause_schedule", "pause the schedule")
     reason = reason.strip()
@@ -96,6 +103,8 @@ def pause_schedule(actor: Actor, schedule_id: int, *, reason: str, until: dateti
         raise ValidationError({"until": "That time has passed. Choose a later one, or leave it empty."})
     with transaction.atomic():
         schedule = _settled(schedule_id)
+        if schedule.is_paused and not replace:
+            raise ValidationError(f"It is paused already: {schedule.pause_reason}. To change that, resume it first.")
         before = _facts(schedule)
         schedule.paused_at = schedule.paused_at or schedule.cursor_at
         schedule.paused_until, schedule.pause_reason = until, reason

@@ -1,4 +1,4 @@
-"""The small forms of a schedule's verbs (pause, resume, backfill) and of calendars; services check what they say."""
+"""The small forms of a schedule's verbs (pause, resume, backfill), of pausing everything and of calendars; services check what they say."""
 
 from __future__ import annotations
 
@@ -35,9 +35,19 @@ class PauseForm(forms.Form):
     def __init__(self, *args: Any, time_zone: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.time_zone = time_zone
+        self.fields["until"].label = f"Until (the clock of {time_zone})"
 
     def clean_until(self) -> datetime | None:
         return instant(self.cleaned_data["until"], self.time_zone)
+
+
+class EverythingForm(forms.Form):
+    """Why everything stops."""
+
+    reason = forms.CharField(
+        label="Why?", max_length=200, widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
+        help_text="Everybody sees this on every page, such as “The mail server moves”.",
+    )  # fmt: skip
 
 
 class ResumeForm(forms.Form):

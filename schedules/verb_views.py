@@ -1,4 +1,4 @@
-"""What people do with one schedule: pause, resume, run now, run past times, skip. GET asks, POST does."""
+"""What people do with one schedule: pause, resume, run now, run past times, skip. By POST; the first one may only ask."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import datetime
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
-from runs import clock, form_errors
+from runs import clock, form_errors, questions
 from runs.pages import page
-from runs.words import counted
+from runs.words import counted, local
 from schedules import backfill, services
 from schedules.cron import CronError
 from schedules.models import Schedule
@@ -22,48 +22,52 @@ from schedules.verb_forms import BackfillForm, PauseForm, ResumeForm
 from schedules.views import impact, visible
 
 
-@require_http_methods(["GET", "POST"])
+@questions.by_post
 def pause(request: HttpRequest, schedule_id: int) -> HttpResponse:
-    """Asks why and until when; pauses on POST."""
+    """Asks why and until when; pauses once a reason is there."""
     schedule = visible(request, schedule_id, "schedules.pause_schedule")
-    form = PauseForm(request.POST or None, time_zone=schedule.time_zone)
-    if request.method == "POST" and form.is_valid():
+    if schedule.is_paused:
+        by = f" by {schedule.paused_by}" if schedule.paused_by else ""
+        messages.warning(request, f"“{schedule}” is paused already{by}: {schedule.pause_reason}. Nothing was changed.")
+        return questions.leave(request, _back(request, schedule))
+    form = PauseForm(request.POST if "reason" in request.POST else None, time_zone=schedule.time_zone)
+    if form.is_bound and form.is_valid():
         try:
             services.pause_schedule(
                 request.user, schedule.pk, reason=form.cleaned_data["reason"], until=form.cleaned_data["until"]
             )
         except ValidationError as error:
-            form.add_error(None, error)
+            form_errors.show(form, error)
         else:
-            messages.success(request, f"“{schedule}” is paused. A run that has already started goes on.")
-            return _back(schedule)
-    return page(request, "schedules/pause.html", {"schedule": schedule, "form": form, "title": f"Pause “{schedule}”"})
+            until = form.cleaned_data["until"]
+            end = f" until {local(until, schedule.time_zone)}" if until else ""
+            messages.success(request, f"“{schedule}” is paused{end}. A run that has already started goes on.")
+            return questions.leave(request, _back(request, schedule))
+    context = {"schedule": schedule, "form": form, "title": f"Pause “{schedule}”"}
+    return questions.ask(request, "schedules/pause.html", context, back=_back(request, schedule))
 
 
-@require_http_methods(["GET", "POST"])
+@questions.by_post
 def resume(request: HttpRequest, schedule_id: int) -> HttpResponse:
-    """Shows what was left out in the pause and asks what becomes of it; resumes on POST."""
+    """Resumes at once where the pause left nothing out; else shows what it was and asks what becomes of it."""
     schedule = visible(request, schedule_id, "schedules.pause_schedule")
-    if request.method == "POST" and not schedule.is_paused:
+    back = _back(request, schedule)
+    if not schedule.is_paused:
         messages.info(request, f"“{schedule}” is active already.")
-        return _back(schedule)
+        return questions.leave(request, back)
     missed = backfill.left_out_by_pause(schedule)
     may_run = bool(missed) and request.user.has_perm("schedules.run_schedule")
     form = ResumeForm(request.POST if "run" in request.POST else None)
-    if request.method == "POST" and (form.is_valid() or not form.is_bound):
+    is_answered = form.is_valid() if form.is_bound else "confirmed" in request.POST or not missed
+    if is_answered:
+        run = form.cleaned_data["run"] if form.is_bound else "none"
         try:
-            run = form.cleaned_data["run"] if form.is_bound else "none"
             services.resume_schedule(request.user, schedule.pk, run=run)
         except ValidationError as error:
             form_errors.show(form, error)
         else:
-            made_up = {
-                "none": "Nothing that fell into the pause was run.",
-                "latest": "The latest run is being made up for.",
-            }
-            words = made_up.get(run, f"{len(missed)} runs are being made up for, one after another.")
-            messages.success(request, f"“{schedule}” is active again. {words}")
-            return _back(schedule)
+            messages.success(request, f"“{schedule}” is active again. {_made_up(run, len(missed))}")
+            return questions.leave(request, back)
     context = {
         "schedule": schedule,
         "missed": missed,
@@ -71,10 +75,18 @@ def resume(request: HttpRequest, schedule_id: int) -> HttpResponse:
         "impact": impact(schedule),
         "title": f"Resume “{schedule}”",
     }
-    return page(request, "schedules/resume.html", context)
+    return questions.ask(request, "schedules/resume.html", context, back=back)
 
 
-@require_http_methods(["GET", "POST"])
+def _made_up(run: str, missed: int) -> str:
+    if run == "none":
+        return "Nothing that fell into the pause was run."
+    if run == "latest":
+        return "The latest run is being made up for."
+    return f"{counted(missed, 'run')} {'is' if missed == 1 else 'are'} being made up for, one after another."
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
 def backfill_past(request: HttpRequest, schedule_id: int) -> HttpResponse:
     """Lists the due times of a stretch of the past; runs them on POST, once per shown list."""
     schedule = visible(request, schedule_id, "schedules.run_schedule")
@@ -88,7 +100,7 @@ def backfill_past(request: HttpRequest, schedule_id: int) -> HttpResponse:
                 key = _form_key(request)
                 runs = services.backfill_schedule(request.user, schedule.pk, start, end, key=key)
                 messages.success(request, f"{counted(len(runs), 'run')} of “{schedule}” started, one after another.")
-                return _back(schedule)
+                return questions.leave(request, _back(request, schedule))
             due_times = backfill.due_times(schedule, start, end, clock.now())
         except (ValidationError, CronError) as error:
             form_errors.show(form, error if isinstance(error, ValidationError) else ValidationError(str(error)))
@@ -104,18 +116,19 @@ def backfill_past(request: HttpRequest, schedule_id: int) -> HttpResponse:
     return page(request, "schedules/backfill.html", context)
 
 
-@require_http_methods(["GET", "POST"])
+@questions.by_post
 def run_now(request: HttpRequest, schedule_id: int) -> HttpResponse:
-    """Names what will happen; starts it on POST, once per shown form."""
+    """Names what will happen and how many it concerns; starts it when that is confirmed, once per shown question."""
     schedule = visible(request, schedule_id, "schedules.run_schedule")
-    if request.method == "POST":
+    back = _back(request, schedule)
+    if key := _form_key(request):
         try:
-            run = services.run_now(request.user, schedule.pk, idempotency_key=_form_key(request) or None)
+            run = services.run_now(request.user, schedule.pk, idempotency_key=key)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
-            return _back(schedule)
+            return questions.leave(request, back)
         messages.success(request, f"“{schedule}” was started.")
-        return HttpResponseRedirect(reverse("admin:runs_run_change", args=[run.pk]))
+        return questions.leave(request, reverse("admin:runs_run_change", args=[run.pk]))
     context = {
         "schedule": schedule,
         "impact": impact(schedule),
@@ -123,10 +136,10 @@ def run_now(request: HttpRequest, schedule_id: int) -> HttpResponse:
         "form_key": uuid.uuid4().hex,
         "title": f"Run “{schedule}” now",
     }
-    return page(request, "schedules/run_now.html", context)
+    return questions.ask(request, "schedules/run_now.html", context, back=back)
 
 
-@require_POST
+@questions.by_post
 def skip_next(request: HttpRequest, schedule_id: int) -> HttpResponse:
     """Skips the next due time, or takes the skip back."""
     schedule = visible(request, schedule_id, "schedules.pause_schedule")
@@ -139,7 +152,7 @@ def skip_next(request: HttpRequest, schedule_id: int) -> HttpResponse:
             messages.success(request, "The next run will be skipped. You can take this back until it is due.")
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
-    return _back(schedule)
+    return questions.leave(request, _back(request, schedule))
 
 
 def _form_key(request: HttpRequest) -> str:
@@ -148,5 +161,7 @@ def _form_key(request: HttpRequest) -> str:
     return key if re.fullmatch(r"[0-9a-f]{32}", key) else ""
 
 
-def _back(schedule: Schedule) -> HttpResponse:
-    return HttpResponseRedirect(reverse("admin:schedules_schedule_detail", args=[schedule.pk]))
+def _back(request: HttpRequest, schedule: Schedule) -> str:
+    """The list or the schedule's own page, whichever of the two the button was on."""
+    own = reverse("admin:schedules_schedule_detail", args=[schedule.pk])
+    return questions.asked_from(request, (own, reverse("admin:schedules_schedule_changelist")), own)

@@ -1,4 +1,4 @@
-"""The schedule's own page and the live preview beside its form."""
+"""The schedule's own page."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from runs import clock, queries
 from runs.models import AuditEntry, Run
 from runs.pages import page
 from runs.words import duration, tone
 from runs.words import state as state_word
-from schedules import change_words, previews
+from schedules import change_words
 from schedules.coming import coming
 from schedules.cron import CronError
 from schedules.models import DeskPause, Schedule
@@ -41,12 +41,12 @@ def detail(request: HttpRequest, schedule_id: int) -> HttpResponse:
     lists: dict[str, Callable[[Schedule], dict[str, Any]]] = {
         "runs": _runs, "upcoming": _upcoming, "changes": _changes,
     }  # fmt: skip
-    reader_zone = timezone.get_current_timezone_name()
+    reader_zone, target = timezone.get_current_timezone_name(), schedule.target()
     context = {
         "schedule": schedule,
-        "status": status_of(schedule),
+        "status": status_of(schedule, has_target=target is not None),
         "kind": schedule.kind if schedule.job_kind is None else schedule.job_kind.label,
-        "target": schedule.target(),
+        "target": target,
         "impact": impact(schedule),
         "desk_pause": DeskPause.objects.filter(ended_at=None).first(),
         "reader_zone": "" if reader_zone == schedule.time_zone else reader_zone,
@@ -98,19 +98,11 @@ def _upcoming(schedule: Schedule) -> dict[str, Any]:
 
 
 def _changes(schedule: Schedule) -> dict[str, Any]:
-    entries = AuditEntry.objects.filter(object_type="schedules.schedule", object_id=str(schedule.pk))
+    # What was refused changed nothing; it stands in the activity log.
+    entries = AuditEntry.objects.filter(object_type="schedules.schedule", object_id=str(schedule.pk), was_refused=False)
     return {
         "changes": [(entry, change_words.differences(entry, schedule.time_zone)) for entry in entries[:CHANGES_LISTED]]
     }
-
-
-@require_POST
-def preview(request: HttpRequest) -> HttpResponse:
-    """The panel beside the form, for values that are still being typed. Changes nothing."""
-    if not request.user.has_perm("schedules.add_schedule") and not request.user.has_perm("schedules.change_schedule"):
-        raise PermissionDenied
-    shown = previews.preview(request.POST.dict(), clock.now())
-    return render(request, "schedules/_preview.html", {"preview": shown})
 
 
 def visible(request: HttpRequest, schedule_id: int, permission: str = "schedules.view_schedule") -> Schedule:
