@@ -1,12 +1,15 @@
-"""The overview: is everything up, what runs, what needs somebody, what comes next."""
+"""The overview: is everything all right, what runs, what needs somebody, and what happens next."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -14,13 +17,26 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from runs import clock, queries, words
-from runs.models import Alert, Notice, Run
+from runs.models import Alert, Notice, QueuePause, Run
 from runs.states import OPEN, WAITING, State
-from scheduler_site import health
-from schedules.models import Schedule
+from scheduler_site import health, overview_chart
+from scheduler_site.calendar_agenda import kind_label
+from scheduler_site.calendar_coming import why_left_out
+from schedules import desk_pause
+from schedules.models import DeskPause, Schedule
 
 LISTED = 10
+COMING = 15
+FINISHED = 6
+LOOKED_THROUGH = 200
+"""Failed and missed runs among which those of one schedule are put together."""
 LATE_AFTER = timedelta(minutes=2)
+TEMPLATES = (
+    ("weekly-newsletter", "mail", "Weekly newsletter", "Every Monday morning, to the lists that you choose."),
+    ("monthly-report", "table_chart", "Monthly report", "On the first of the month, about the month before."),
+    ("nightly-cleanup", "mop", "Nightly cleanup", "Every night, of what is older than you say."),
+)
+"""What an empty desk offers: name in the form's address, icon, title, what it does."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +58,35 @@ class Figure:
     url: str
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """Whether everything is all right, in one line."""
+
+    word: str
+    tone: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Next:
+    """The next due time of one schedule."""
+
+    schedule: Schedule
+    at: datetime
+    kind: str
+    is_late: bool
+    why_not: str
+    """Why nothing is to run then; empty when it runs."""
+
+
 def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """What the overview shows besides the admin's own context."""
     may_see = request.user.has_perm("runs.view_run")
     context |= {"title": "Overview", "may_see": may_see}
     context["notices"] = list(Notice.objects.filter(user=request.user.pk, read_at=None)[:5])
-    return context | (overview() if may_see else {})
+    if not may_see:
+        return context
+    return context | overview(request) | {"chart": overview_chart.chart()}
 
 
 @require_safe
@@ -55,26 +94,50 @@ def live(request: HttpRequest) -> HttpResponse:
     """Only the part of the overview that changes by itself."""
     if not request.user.has_perm("runs.view_run"):
         raise PermissionDenied
-    return render(request, "scheduler_site/_overview.html", overview())
+    return render(request, "scheduler_site/_overview.html", overview(request))
 
 
-def overview() -> dict[str, Any]:
-    """The facts of the overview; every query is bounded."""
+def overview(request: HttpRequest) -> dict[str, Any]:
+    """The facts of the overview; every query is bounded. Schedules are named to those who may see them."""
     now = clock.now()
+    sees_schedules = request.user.has_perm("schedules.view_schedule")
     alerts = list(Alert.objects.filter(resolved_at=None)[:LISTED])
-    broken = Schedule.objects.exclude(broken_reason="")
     alerted = [alert.schedule_id for alert in alerts if alert.schedule_id is not None]
-    return {
+    broken = Schedule.objects.exclude(broken_reason="").exclude(pk__in=alerted).select_related("periodic_task")
+    facts: dict[str, Any] = {
+        "now": now,
         "signs": signs(now),
         "figures": _figures(now),
-        "running": queries.running()[:LISTED],
-        "attention": queries.needing_attention(now - timedelta(days=7))[:LISTED],
+        "running": [(run, remaining(run, now)) for run in queries.running()[:LISTED]],
+        "attention": attention(now),
         "alerts": alerts,
-        "broken": broken.exclude(pk__in=alerted).select_related("periodic_task")[:LISTED],
-        "coming": coming(now),
-        "recent": Run.objects.exclude(state__in=OPEN).order_by("-due_at", "-id")[:LISTED],
+        "broken": list(broken[:LISTED]) if sees_schedules else [],
+        "coming": coming(now) if sees_schedules else [],
+        "recent": Run.objects.exclude(state__in=OPEN).order_by("-due_at", "-id")[:FINISHED],
+        "desk_pause": desk_pause.current(),
+        "queue_pauses": list(QueuePause.objects.all()[:LISTED]),
+        "sees_schedules": sees_schedules,
         "has_schedules": Schedule.objects.exists(),
+        "templates": TEMPLATES,
     }
+    return facts | {"verdict": verdict(facts), "next": next((one for one in facts["coming"] if not one.why_not), None)}
+
+
+def verdict(facts: dict[str, Any]) -> Verdict:
+    """The worst first: a part of the house that is down, then a pause of everything, then what needs somebody."""
+    down = [sign.name.lower() for sign in facts["signs"] if sign.tone == "bad"]
+    if down:
+        return Verdict("Something is down", "bad", f"Not working: {', '.join(down)}.")
+    if facts["desk_pause"] is not None:
+        return Verdict("Everything is paused", "warn", facts["desk_pause"].reason)
+    lists: Sequence[Sequence[Any]] = (facts["alerts"], facts["broken"], facts["attention"])
+    if count := sum(map(len, lists)):
+        more = "at least " if any(len(rows) == LISTED for rows in lists) else ""
+        verb = "needs" if count == 1 else "need"
+        return Verdict(f"{more}{words.counted(count, 'thing')} {verb} you".capitalize(), "bad", "")
+    if facts["queue_pauses"]:
+        return Verdict("All is well, with a pause", "warn", "A queue is paused; its runs wait.")
+    return Verdict("All is well", "good", "Nothing failed or was missed in the last seven days.")
 
 
 def signs(now: datetime) -> list[Sign]:
@@ -98,21 +161,52 @@ def signs(now: datetime) -> list[Sign]:
 
 def _figures(now: datetime) -> list[Figure]:
     today = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    runs = Run.objects.filter(due_at__gte=today, due_at__lte=now).order_by()
-    runs_url, schedules_url = reverse("admin:runs_run_changelist"), reverse("admin:schedules_schedule_changelist")
+    ended = Run.objects.filter(due_at__gte=today, due_at__lte=now).order_by()
+    counts = dict(ended.values_list("state").annotate(Count("pk")))
+    paused = Schedule.objects.filter(paused_at__isnull=False).count()
+    runs, schedules = reverse("admin:runs_run_changelist"), reverse("admin:schedules_schedule_changelist")
+    running = Run.objects.filter(state=State.RUNNING).count()
     return [
-        Figure("Succeeded today", runs.filter(state=State.SUCCEEDED).count(), f"{runs_url}?shown=succeeded"),
-        Figure("Failed today", runs.filter(state=State.FAILED).count(), f"{runs_url}?shown=failed"),
-        Figure("Running now", Run.objects.filter(state=State.RUNNING).count(), f"{runs_url}?shown=open"),
-        Figure(
-            "Paused schedules",
-            Schedule.objects.filter(paused_at__isnull=False).count(),
-            f"{schedules_url}?status=paused",
-        ),
+        Figure("Succeeded today", counts.get(State.SUCCEEDED, 0), f"{runs}?shown=succeeded"),
+        Figure("Failed today", counts.get(State.FAILED, 0), f"{runs}?shown=failed"),
+        Figure("Running now", running, f"{runs}?shown=open"),
+        Figure("Paused schedules", paused, f"{schedules}?status=paused"),
     ]
 
 
-def coming(now: datetime) -> list[Schedule]:
-    """The schedules that run within the next 24 hours, the next one first."""
-    soon = Schedule.objects.filter(next_due_at__lte=now + timedelta(hours=24), paused_at=None)
-    return list(soon.select_related("periodic_task").order_by("next_due_at")[:LISTED])
+def coming(now: datetime) -> list[Next]:
+    """The schedules that are due within the next 24 hours, the next one first; also those that will not run then."""
+    soon = Schedule.objects.filter(next_due_at__lte=now + timedelta(hours=24)).order_by("next_due_at")
+    desk_pauses = DeskPause.covering(now)
+    found = []
+    for schedule in soon.select_related("periodic_task", "calendar")[:COMING]:
+        assert schedule.next_due_at is not None
+        try:
+            why_not = why_left_out(schedule.policy(desk_pauses), schedule.next_due_at)
+        except ValueError:  # its calendar cannot be read: the planner shows it broken
+            continue
+        is_late = schedule.next_due_at <= now
+        found.append(Next(schedule, schedule.next_due_at, kind_label(schedule.kind), is_late, why_not))
+    return found
+
+
+def attention(now: datetime) -> list[tuple[Run, int]]:
+    """Failed and missed runs nobody has acknowledged: the latest of each schedule, and how many more there are."""
+    latest: dict[tuple[Any, ...], Run] = {}
+    further: Counter[tuple[Any, ...]] = Counter()
+    for run in queries.needing_attention(now - timedelta(days=7))[:LOOKED_THROUGH]:
+        source = (run.schedule_id or run.pk, run.schedule_name, run.state)
+        further[source] += source in latest
+        latest.setdefault(source, run)
+    return [(run, further[source]) for source, run in latest.items()][:LISTED]
+
+
+def remaining(run: Run, now: datetime) -> str:
+    """ "about 3 minutes left", at the pace so far; empty while nobody can say."""
+    if not run.progress_total or not run.progress_done or run.started_at is None:
+        return ""
+    elapsed = now - run.started_at
+    if elapsed < timedelta(seconds=5) or run.progress_done >= run.progress_total:
+        return ""
+    left = elapsed * ((run.progress_total - run.progress_done) / run.progress_done)
+    return f"about {words.duration(left)} left" if left >= timedelta(seconds=1) else "nearly done"
