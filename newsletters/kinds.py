@@ -33,6 +33,7 @@ def register() -> None:
             icon="mail",
             target_model="newsletters.Newsletter",
             queue="newsletters",
+            most_per_hour=1,
             describe_impact=describe_impact,
             admin_permission="newsletters.send_newsletter",
             # A newsletter that is hours late is worse than one that staff send by hand.

@@ -73,6 +73,27 @@ def save_subscriber(actor: Actor, subscriber: Subscriber, lists: Iterable[List] 
     return subscriber
 
 
+def delete_newsletter(actor: Actor, newsletter: Newsletter) -> None:
+    """Removes a newsletter of which no issue exists; what was sent stays on record."""
+    audit.require(actor, "newsletters.delete_newsletter", "delete this newsletter", newsletter)
+    if newsletter.issues.exists():
+        raise ValidationError("It has issues, which stay on record. Delete its schedules instead.")
+    with transaction.atomic():
+        before = _values(newsletter, _NEWSLETTER_FIELDS) | {"lists": _names(newsletter.lists.all())}
+        audit.record(actor, "deleted the newsletter", newsletter, before=before)
+        newsletter.delete()
+
+
+def delete_list(actor: Actor, chosen: List) -> None:
+    """Removes a list that nobody is on and no newsletter goes to."""
+    audit.require(actor, "newsletters.delete_list", "delete this list", chosen)
+    if chosen.subscriptions.exists() or chosen.newsletters.exists():
+        raise ValidationError("People are on it, or a newsletter goes to it.")
+    with transaction.atomic():
+        audit.record(actor, "deleted the list", chosen, before=_values(chosen, _LIST_FIELDS))
+        chosen.delete()
+
+
 def suppress(actor: Actor, email: str, reason: str = Suppression.Reason.MANUAL, note: str = "") -> Suppression:
     """Puts an address on the suppression list: it gets no newsletter any more. Doing it twice changes nothing."""
     audit.require(actor, "newsletters.add_suppression", "suppress an address")

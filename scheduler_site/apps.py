@@ -8,3 +8,7 @@ from django.apps import AppConfig
 class SchedulerSiteConfig(AppConfig):
     name = "scheduler_site"
     verbose_name = "Almanac"
+
+    def ready(self) -> None:
+        from scheduler_site import checks as checks
+        from scheduler_site import sign_in as sign_in

@@ -37,6 +37,12 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",
+    "ACCOUNT": {
+        "navigation": [
+            {"title": "My settings", "link": reverse_lazy("admin:my_settings")},
+            {"title": "Change password", "link": reverse_lazy("admin:password_change")},
+        ]
+    },
     "STYLES": [
         _static(f"{path}.css")
         for path in (
@@ -44,7 +50,7 @@ UNFOLD: dict[str, Any] = {
             "schedules/list", "schedules/form", "schedules/detail", "runs/runs",
         )
     ],
-    "SCRIPTS": [_static("scheduler_site/refresh.js")],
+    "SCRIPTS": [_static(f"scheduler_site/{name}.js") for name in ("refresh", "dialog")],
     "DASHBOARD_CALLBACK": "scheduler_site.dashboard.context",
     "COLORS": {
         # A quiet ink for text and lines, a deep teal for what can be done.
@@ -62,9 +68,15 @@ UNFOLD: dict[str, Any] = {
         },
     },
     "SIDEBAR": {
-        "show_search": False,
+        "show_search": True,
+        "command_search": True,
         "navigation": [
-            {"items": [{"title": "Overview", "icon": "space_dashboard", "link": reverse_lazy("admin:index")}]},
+            {
+                "items": [
+                    {"title": "Overview", "icon": "space_dashboard", "link": reverse_lazy("admin:index")},
+                    _item("Calendar", "calendar_month", "calendar", "schedules.view_schedule"),
+                ]
+            },
             {
                 "title": "Jobs",
                 "items": [
@@ -103,6 +115,7 @@ UNFOLD: dict[str, Any] = {
             {
                 "title": "System",
                 "items": [
+                    _item("Workers and queues", "lan", "queues", "runs.view_run"),
                     _item("Local mailbox", "inbox", "mailbox", "newsletters.view_issue"),
                     _list("Activity log", "receipt_long", "runs", "auditentry"),
                     _list("Users", "manage_accounts", "auth", "user"),

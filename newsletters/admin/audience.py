@@ -41,6 +41,9 @@ class ListAdmin(ModelAdmin):  # type: ignore[misc]
     def save_model(self, request: HttpRequest, obj: List, form: Any, change: bool) -> None:
         services.save_list(request.user, obj)
 
+    def delete_model(self, request: HttpRequest, obj: List) -> None:
+        services.delete_list(request.user, obj)
+
     def has_delete_permission(self, request: HttpRequest, obj: List | None = None) -> bool:
         """Only a list that nobody is on, and that no newsletter uses, can be deleted."""
         may = bool(super().has_delete_permission(request, obj))

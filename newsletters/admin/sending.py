@@ -65,13 +65,17 @@ class NewsletterAdmin(ModelAdmin):  # type: ignore[misc]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
-        chooser = form.base_fields["lists"].widget
-        # Lists have a page of their own; a menu beside the boxes would be one more thing to understand.
-        chooser.can_add_related = chooser.can_change_related = chooser.can_view_related = False
+        if "lists" in form.base_fields:  # whoever may only look has no fields
+            chooser = form.base_fields["lists"].widget
+            # Lists have a page of their own; a menu beside the boxes would be one more thing to understand.
+            chooser.can_add_related = chooser.can_change_related = chooser.can_view_related = False
         return form
 
     def save_model(self, request: HttpRequest, obj: Newsletter, form: NewsletterForm, change: bool) -> None:
         services.save_newsletter(request.user, obj, form.cleaned_data["lists"])
+
+    def delete_model(self, request: HttpRequest, obj: Newsletter) -> None:
+        services.delete_newsletter(request.user, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Newsletter | None = None) -> bool:
         """What was sent stays on record: only a newsletter without issues can be deleted."""
