@@ -9,7 +9,7 @@ help:
 	@echo "make run    start everything with demo data (PORT=, DATA_DIR=, ADMIN_PASSWORD=)"
 	@echo "make test   run the tests on SQLite and on PostgreSQL"
 	@echo "make lint   style, types, import layers, migrations"
-	@echo "make bench  measures scheduling against the stock scheduler and RedBeat (about twelve minutes)"
+	@echo "make bench  measures scheduling and the admin's lists against stock and RedBeat (about twelve minutes)"
 	@echo "make faults breaks every part for hours, on SQLite and on PostgreSQL, and prints the tables"
 
 $(VENV)/.installed: requirements.txt
@@ -27,8 +27,8 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-core >/dev/null; } \
 		|| { echo "The browser tests need chromium; install it with: sudo apt-get install chromium" >&2; exit 1; }
-	$(BIN)/python -m pytest -n 2 --dist loadfile
-	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/browser --ignore=tests/site/test_up.py --ignore=tests/schedules/test_cron_oracle.py
+	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/browser --ignore=tests/site/test_up.py --ignore=tests/schedules/test_cron_oracle.py --ignore=tests/schedules/test_cron_words_oracle.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -45,3 +45,4 @@ faults: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/dispatch.py
 	$(BIN)/python benchmarks/idle.py
+	$(BIN)/python benchmarks/admin.py

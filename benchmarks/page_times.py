@@ -31,7 +31,7 @@ def _median_ms(client: object, path: str, count: int) -> float:
         started = time.perf_counter()
         answer = client.get(path)  # type: ignore[attr-defined]
         took.append((time.perf_counter() - started) * 1000)
-        assert answer.status_code == 200 and b"result_list" in answer.content, (path, answer.status_code)
+        assert answer.status_code == 200 and answer.content.count(b"<tr") > 50, (path, answer.status_code)
         if number == 4:
             took.clear()  # templates and connections are warm from here on
     return median(took)
