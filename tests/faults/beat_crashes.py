@@ -38,7 +38,7 @@ def killed_at_each_point(house: House, counts: Counts) -> Result:
             house.clean_pass(producer)
             return not Run.objects.filter(state__in=WAITING).exists()
 
-        within(60 + len(timetable.expected) / 10, sent_and_claimed)
+        within(60 + len(timetable.expected) / 2, sent_and_claimed)
     verdict = judge(house, timetable, 30)
     tries = len(POINTS) * counts.crashes
     still_due = Schedule.objects.filter(next_due_at__isnull=False).count()

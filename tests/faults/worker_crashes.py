@@ -42,7 +42,7 @@ def killed_under_load(house: House, counts: Counts) -> Result:
             house.kill_child(child)
             children_killed += 1
     time.sleep(max(0.0, began + lasting - time.monotonic()))
-    verdict = judge(house, timetable, 60, repeats_allowed=True)
+    verdict = judge(house, timetable, 60 + len(timetable.expected) / 40, repeats_allowed=True)
     restarts = house.journal.restarts()
     slowest = max(restarts, default=0.0)
     out_of_memory = Run.objects.filter(state=State.FAILED, reason=Reason.ERROR, error__contains="MemoryError").count()

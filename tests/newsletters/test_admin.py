@@ -261,3 +261,10 @@ def test_the_impact_is_said_in_words(letter: Newsletter, city_news: List) -> Non
     add_readers(city_news, 1200)
     assert kind.describe_impact(letter) == "Sends to 1,200 subscribers of City news"
     assert list(kind.targets()) == [letter]
+
+
+def test_whoever_may_only_look_sees_the_newsletter_without_its_form(client: Client, letter: Newsletter) -> None:
+    viewer = User.objects.create_user("viewer", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_newsletter"))
+    client.force_login(viewer)
+    assert letter.name in page(client, f"/newsletter/{letter.pk}/change/")

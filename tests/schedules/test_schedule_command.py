@@ -9,7 +9,7 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.management import CommandError, call_command
 
 from runs.models import AuditEntry, Run
@@ -82,8 +82,8 @@ def test_pause_list_resume(weekly: Any) -> None:
 
 
 def test_skip_run_backfill_delete(weekly: Any) -> None:
-    assert "2026-11-23 08:00" in schedule("skip", "Weekly")
-    assert "will take place" in schedule("skip", "Weekly", "--undo")
+    assert "2026-11-23 08:00" in schedule("skip-next", "Weekly")
+    assert "will take place" in schedule("skip-next", "Weekly", "--undo")
     assert "was started" in schedule("run", "Weekly")
     stretch = ("--from", "2026-11-01T00:00", "--to", "2026-11-20T12:00")
     assert schedule("backfill", "Weekly", *stretch, "--dry-run").split() == [
@@ -107,3 +107,52 @@ def test_it_acts_with_the_rights_of_a_user(weekly: Any) -> None:
 def test_an_unknown_name_is_said(weekly: Any) -> None:
     with pytest.raises(CommandError, match="There is no schedule “Monthly”"):
         schedule("pause", "Monthly", "--reason", "x")
+
+
+def test_every_verb_can_say_it_to_a_machine(weekly: Any) -> None:
+    def said(*arguments: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in schedule(*arguments, "--json").splitlines()]
+
+    when = ("--kind", "test", "--target", "Target", "--words", "every day at 7")
+    assert said("add", "Daily", *when)[0]["expression"] == "0 7 * * *"
+    assert [one["name"] for one in said("list")] == ["Daily", "Weekly"]
+    (shown,) = said("show", "Weekly")
+    assert (shown["target"], shown["upcoming"][0], shown["retries"]) == ("Target", "2026-11-23T09:00:00+01:00", 0)
+    assert said("pause", "Weekly", "--reason", "x")[0]["status"] == "paused"
+    assert said("resume", "Weekly")[0]["status"] == "active"
+    assert said("skip-next", "Weekly")[0]["skip_at"] == "2026-11-23T08:00:00+00:00"
+    assert said("skip-next", "Weekly", "--undo")[0]["skip_at"] is None
+    assert said("run", "Weekly")[0]["run"] == Run.objects.get().pk
+    stretch = ("--from", "2026-11-01T00:00", "--to", "2026-11-10T12:00")
+    assert [one["due_at"] for one in said("backfill", "Weekly", *stretch, "--dry-run")] == [
+        "2026-11-02T09:00:00+01:00", "2026-11-09T09:00:00+01:00",
+    ]  # fmt: skip
+    assert len(said("backfill", "Weekly", *stretch)[0]["runs"]) == 2
+    assert said("delete", "Weekly") == [{"name": "Weekly", "status": "deleted"}]
+
+
+def test_one_unreadable_zone_does_not_stop_the_list(weekly: Any, target: Group) -> None:
+    schedule("add", "A", "--kind", "test", "--target", "Target", "--cron", "0 9 * * *")
+    Schedule.objects.filter(periodic_task__name="A").update(time_zone="Mars/Base", broken_reason="It cannot be read.")
+    lines = schedule("list").splitlines()
+    assert lines[0].startswith("Broken  A: Cannot be read: “Mars/Base” is not a time zone.") and "UTC" in lines[0]
+    assert lines[1].startswith("Active  Weekly")
+    assert [json.loads(line)["status"] for line in schedule("list", "--json").splitlines()] == ["broken", "active"]
+    assert json.loads(schedule("show", "A", "--json"))["upcoming"] == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list"],
+        ["show", "Weekly"],
+        ["backfill", "Weekly", "--from", "2026-11-01T00:00", "--to", "2026-11-20T12:00", "--dry-run"],
+    ],
+)
+def test_looking_takes_the_right_to_see(weekly: Any, arguments: list[str]) -> None:
+    anna = User.objects.create_user("anna")
+    with pytest.raises(CommandError, match="You may not do this"):
+        schedule("--as", "anna", *arguments)
+    assert AuditEntry.objects.get(was_refused=True).reason == "lacks schedules.view_schedule"
+    anna.user_permissions.add(Permission.objects.get(codename="view_schedule"))
+    assert schedule("--as", "anna", *arguments)

@@ -84,9 +84,9 @@ def test_only_ones_own_notices_are_read_and_only_by_post(client: Client, boss: U
 
 
 VERBS = [
-    ("/admin/schedules/schedule/{schedule}/pause/", {"reason": "x"}, 200),
-    ("/admin/schedules/schedule/{schedule}/resume/", {}, 200),
-    ("/admin/schedules/schedule/{schedule}/run-now/", {"form_key": "k"}, 200),
+    ("/admin/schedules/schedule/{schedule}/pause/", {"reason": "x"}, 405),
+    ("/admin/schedules/schedule/{schedule}/resume/", {}, 405),
+    ("/admin/schedules/schedule/{schedule}/run-now/", {"form_key": "0" * 32}, 405),
     ("/admin/schedules/schedule/{schedule}/skip-next/", {}, 405),
     ("/admin/runs/run/{run}/cancel/", {}, 405),
     ("/admin/runs/run/{run}/retry/", {}, 405),

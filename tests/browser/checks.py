@@ -1,0 +1,76 @@
+"""What every page must hold: no serious accessibility fault, nothing that only a mouse can reach, no overflow on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.browser.conftest import House, sign_in
+
+_CLICK_ONLY = """() => [...document.querySelectorAll('#content [x-on\\\\:click], #content [onclick]')]
+    .filter(element => element.offsetParent && element.tabIndex < 0).map(element => element.outerHTML.slice(0, 160))"""
+
+
+def use_theme(page: Page, theme: str) -> None:
+    """light or dark, from the next page on."""
+    page.evaluate(f"localStorage.setItem('_x_adminTheme', JSON.stringify('{theme}'))")
+
+
+def faults(page: Page, *, context: str = "#content") -> list[object]:
+    """What axe finds serious or critical in the page as it is, and what cannot be reached with the keyboard."""
+    page.wait_for_load_state("networkidle")
+    page.locator("#content").wait_for()
+    results = Axe().run(page, context=context)
+    found: list[object] = [
+        (page.url, violation["id"], violation["nodes"][0]["html"][:200])
+        for violation in results.response["violations"]
+        if violation["impact"] in ("critical", "serious")
+    ]
+    return found + [(page.url, "only by mouse", html) for html in page.evaluate(_CLICK_ONLY)]
+
+
+def faults_of(page: Page, paths: Iterable[str]) -> list[object]:
+    """The same of many pages, one after another."""
+    found: list[object] = []
+    for path in paths:
+        page.goto(path)
+        found += faults(page)
+    return found
+
+
+def is_too_wide(page: Page) -> bool:
+    """Whether the page can be scrolled sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+@contextmanager
+def phone(browser: Browser, house: House) -> Iterator[Page]:
+    """A page on a phone, signed in."""
+    context = browser.new_context(base_url=house.url, viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    sign_in(page)
+    yield page
+    context.close()
+
+
+def too_wide(page: Page, paths: Iterable[str]) -> list[str]:
+    """Those of the pages that can be scrolled sideways."""
+    wide = []
+    for path in paths:
+        page.goto(path)
+        if is_too_wide(page):
+            wide.append(path)
+    return wide
+
+
+def press_until_focused(page: Page, name: str, *, role: str = "button") -> None:
+    """Goes on with Tab until the control of that name has the focus, as somebody without a mouse does."""
+    wanted = page.get_by_role(role, name=name, exact=True).first  # type: ignore[arg-type]
+    for _ in range(120):
+        if wanted.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{name} cannot be reached with the keyboard")

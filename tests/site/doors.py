@@ -1,0 +1,181 @@
+"""Every address of the site, and what each door that changes something asks for.
+
+A new address fails the test until it has a line here: in READS when it changes nothing, in DOORS when it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from runs import queue_pauses
+from runs.models import StaffSettings
+from schedules import desk_pause
+
+World = dict[str, Any]
+Data = dict[str, Any]
+
+# Addresses that only show something, by model and by name. What is not listed must be a door.
+_SHOWN = ("changelist", "history")
+_READ_ONLY = ("runs_run", "runs_alert", "runs_auditentry", "newsletters_issue", "newsletters_delivery",
+    "newsletters_feedbackmessage", "reports_artefact")  # fmt: skip
+MODELS = (
+    "auth_user", "auth_group", "schedules_holidaycalendar", "schedules_schedule", "newsletters_list",
+    "newsletters_subscriber", "newsletters_suppression", "newsletters_image", "newsletters_newsletter",
+    "reports_reportdefinition", "cleanup_cleanuppolicy", "cleanup_hold", *_READ_ONLY,
+)  # fmt: skip
+CLOSED = {
+    *(f"admin:{model}_{verb}" for model in _READ_ONLY for verb in ("add", "delete")),
+    "admin:newsletters_subscriber_delete",
+    "admin:newsletters_suppression_delete",
+    "admin:newsletters_image_delete",
+}
+"""Pages of the admin that nobody may use at all, whatever their permissions."""
+READS = {
+    *(f"admin:{model}_{verb}" for model in MODELS for verb in _SHOWN),
+    *(f"admin:{model}_change" for model in _READ_ONLY),
+    "admin:newsletters_suppression_change",
+    "admin:newsletters_image_change",
+    "admin:cleanup_hold_change",
+    "healthz", "readyz", "metrics",
+    "admin:index", "admin:search", "admin:overview_live", "admin:mailbox", "admin:mailbox_mail", "admin:mailbox_source",
+    "admin:calendar", "admin:calendar_month", "admin:calendar_this_week", "admin:calendar_week", "admin:calendar_day",
+    "admin:calendar_feed", "calendar_ics", "admin:queues", "admin:queues_live",
+    "admin:app_list", "admin:autocomplete", "admin:jsi18n", "admin:view_on_site", "admin:password_change_done",
+    "admin:runs_run_log", "admin:schedules_schedule_detail", "admin:newsletters_image_file",
+    "admin:reports_artefact_download", "admin:cleanup_cleanuppolicy_detail",
+}  # fmt: skip
+QUESTIONS = {
+    "admin:schedules_schedule_backfill",  # lists the due times of a stretch
+    "admin:queue_pause",
+}
+"""Doors whose GET shows a page that asks and changes nothing; every other verb answers 405."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """One address that changes something by POST."""
+
+    needs: tuple[str, ...] = ()
+    """The permissions that it takes, all of them; none for what everybody may do for themselves."""
+    data: Data | Callable[[World], Data] = field(default_factory=dict)
+    row: str = ""
+    """The row of the world that it is about."""
+    prepare: Callable[[Any], object] | None = None
+    """What must be so before this person can do it."""
+    is_form: bool = False
+    """A page of the admin: GET shows the form, and its values are sent unless ``data`` says others."""
+    leaves_entry: bool = True
+    """Whether doing it is an entry in the activity log; not so for what changes nothing, or only for oneself."""
+    is_silent: bool = False
+    """An action of a list: who may see the list but not do it gets the list again, and nothing happens."""
+
+
+def _model(name: str, row: str, *, add: Any = None, change: Any = None, delete: bool = True) -> dict[str, Door]:
+    """The admin's own three forms."""
+    app, _, model = name.partition("_")
+    doors = {}
+    if add is not None:
+        doors[f"admin:{name}_add"] = Door((f"{app}.add_{model}",), add, is_form=True)
+    if change is not None:
+        doors[f"admin:{name}_change"] = Door((f"{app}.change_{model}",), change, row, is_form=True)
+    if delete:
+        doors[f"admin:{name}_delete"] = Door((f"{app}.delete_{model}",), {"post": "yes"}, row, is_form=True)
+    return doors
+
+
+def _schedule(world: World) -> Data:
+    return {"what": f"cleanup:{world['policy'].pk}", "name": "Another", "expression": "0 4 * * *"}
+
+
+def _newsletter(world: World) -> Data:
+    return {"name": "Another letter", "subject": "News", "body": "Hello", "lists": [world["list"].pk]}
+
+
+SEND = "newsletters.send_newsletter"
+VIEW, PAUSE, RUN = "schedules.view_schedule", "schedules.pause_schedule", "schedules.run_schedule"
+PASSWORDS = {"password1": "a-long-secret-1", "password2": "a-long-secret-1", "usable_password": "true"}
+
+DOORS: dict[str, Door] = {
+    # For everybody who is signed in.
+    "admin:my_settings": Door(data={"time_zone": "Europe/Rome", "date_language": "it", "mail": "all"}),
+    "admin:notices_read": Door(leaves_entry=False),
+    "admin:password_change": Door(
+        data={"old_password": "old-secret", "new_password1": "a-long-secret-1", "new_password2": "a-long-secret-1"}
+    ),
+    "admin:logout": Door(leaves_entry=False),
+    # Users and roles.
+    **_model("auth_user", "person", add={"username": "newcomer", **PASSWORDS}, change={"first_name": "Ada", "date_joined_0": "2026-01-01", "date_joined_1": "09:00"}),
+    "admin:auth_user_password_change": Door(("auth.change_user",), PASSWORDS, "person", is_form=True),
+    **_model("auth_group", "role", add={"name": "Archivist"}, change={"name": "Spare role"}),
+    # Runs.
+    "admin:runs_run_cancel": Door(("runs.cancel_run",), row="open_run"),
+    "admin:runs_run_retry": Door(("runs.retry_run", "cleanup.run_cleanup"), row="ended_run"),
+    "admin:runs_run_acknowledge": Door(("runs.retry_run",), row="failed_run"),
+    "admin:runs_run_acknowledge_many": Door(("runs.retry_run",), lambda world: {"run": [world["failed_run"].pk]}),
+    "admin:runs_auditentry_export": Door(
+        ("runs.view_auditentry",), {"since": "2026-01-01", "until": "2099-01-01"}
+    ),
+    # Schedules.
+    **_model("schedules_schedule", "schedule", add=_schedule, change={"name": "Renamed"}),
+    "admin:schedules_schedule_preview": Door(("schedules.add_schedule",), {"mode": "cron"}, leaves_entry=False),
+    "admin:schedules_schedule_pause": Door((PAUSE,), {"reason": "x"}, "schedule"),
+    "admin:schedules_schedule_resume": Door((PAUSE,), {"confirmed": "1"}, "paused"),
+    "admin:schedules_schedule_run_now": Door((RUN, "cleanup.run_cleanup"), {"form_key": "a" * 32}, "schedule"),
+    "admin:schedules_schedule_pause_everything": Door(("schedules.pause_everything",), {"reason": "x"}),
+    "admin:schedules_schedule_resume_everything": Door(
+        ("schedules.pause_everything",), prepare=lambda person: desk_pause.pause_everything(None, reason="x")
+    ),
+    # Queues.
+    "admin:queue_pause": Door(("runs.pause_queue",), {"reason": "x"}, "queue"),
+    "admin:queue_resume": Door(
+        ("runs.pause_queue",), row="queue",
+        prepare=lambda person: queue_pauses.pause_queue(None, "reports", reason="x"),
+    ),
+    # One's own calendar address.
+    "admin:calendar_feed_new": Door((VIEW,)),
+    "admin:calendar_feed_remove": Door(
+        prepare=lambda person: StaffSettings.objects.update_or_create(user=person, calendar_token_hash="x")
+    ),
+    "admin:schedules_schedule_backfill": Door(
+        (RUN, "cleanup.run_cleanup"), {"start": "2026-11-01T00:00", "end": "2026-11-03T00:00"}, "schedule"
+    ),
+    "admin:schedules_schedule_skip_next": Door((PAUSE,), {}, "schedule"),
+    "admin:schedules_schedule_changelist": Door(
+        (PAUSE,), lambda world: {"action": "resume_selected", "_selected_action": [world["paused"].pk]}, is_silent=True
+    ),
+    **_model("schedules_holidaycalendar", "calendar", add={"name": "Italy", "country": "IT"}, change={"name": "Here"}),
+    # Newsletters.
+    **_model("newsletters_newsletter", "newsletter", add=_newsletter, change={"name": "Renamed"}),
+    "admin:newsletters_newsletter_preview": Door(("newsletters.view_newsletter",), {"body": "x"}, leaves_entry=False),
+    **_model("newsletters_list", "spare_list", add={"name": "More", "slug": "more", "opt_in": "double"}, change={"name": "X"}),
+    **_model(
+        "newsletters_subscriber", "subscriber", add={"email": "new@example.org", "attributes": "{}"},
+        change={"name": "Ada"}, delete=False,
+    ),
+    **_model("newsletters_suppression", "", add={"email": "no@example.org"}, delete=False),
+    **_model("newsletters_image", "", add=lambda world: {"upload": world["upload"](), "alt": "Dot"}, delete=False),
+    "admin:newsletters_issue_pause": Door((SEND,), row="running_issue"),
+    "admin:newsletters_issue_resume": Door((SEND,), row="paused_issue"),
+    "admin:newsletters_issue_cancel": Door((SEND,), row="paused_issue"),
+    "admin:newsletters_issue_retry_failed": Door((SEND,), row="failed_issue"),
+    "admin:newsletters_issue_decide_uncertain": Door((SEND,), row="failed_issue"),
+    # Reports and cleanup.
+    **_model("reports_reportdefinition", "report", add={"name": "More", "data_set": "deliveries_per_day"}, change={"name": "X"}),
+    **_model("cleanup_cleanuppolicy", "policy", add={"name": "More", "targets": ["sessions"], "days": 60}, change={"name": "X"}),
+    "admin:cleanup_cleanuppolicy_preview": Door(("cleanup.view_cleanuppolicy",), row="policy"),
+    "admin:cleanup_cleanuppolicy_enable": Door(("cleanup.run_cleanup",), row="policy"),
+    "admin:cleanup_cleanuppolicy_disable": Door(("cleanup.run_cleanup",), row="policy"),
+    **_model("cleanup_hold", "hold", add={"target": "sessions", "object_id": "7", "reason": "A court asks"}),
+}  # fmt: skip
+
+PUBLIC = {
+    "admin:login": "takes a name and a password",
+    "newsletters:unsubscribe": "a signed token is the authority; mail programs post without cookies (RFC 8058)",
+    "newsletters:subscribe": "anybody",
+    "newsletters:confirm": "a signed token is the authority",
+    "newsletters:feedback": "anybody",
+}
+"""Doors for people without an account, and what lets them in."""
+WITHOUT_TOKEN = {"newsletters:unsubscribe"}
