@@ -86,7 +86,7 @@ def test_a_failure_is_read_run_again_and_acknowledged_with_the_keyboard(page: Pa
 
 def test_a_long_run_is_followed_filtered_and_cancelled(page: Page, house: House) -> None:
     page.goto(start(house, "Weekly letter, Mondays at nine", SLOW))
-    expect(page.get_by_text(re.compile(r"of 200 mails · \d+ a minute · about \d min left"))).to_be_visible(
+    expect(page.get_by_text(re.compile(r"of \d+ mails · \d+ a minute · about \d min left"))).to_be_visible(
         timeout=30_000
     )
     shown = page.locator("#run-live progress").get_attribute("value")
