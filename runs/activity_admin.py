@@ -23,7 +23,7 @@ from django.views.decorators.http import require_POST, require_safe
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from runs import activity, audit, form_errors, words
-from runs.activity import Wanted
+from runs.activity import Found, Wanted
 from runs.admin import ReadOnlyAdmin
 from runs.models import AuditEntry
 from runs.pages import chip, page
@@ -136,18 +136,28 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
         if not request.GET:
             return super().get_queryset(request).defer("before", "after")  # type: ignore[no-any-return]
-        return activity.find(FilterForm(request.GET).wanted()).entries
+        return self._asked(request)[2].entries
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        form = FilterForm(request.GET)
-        wanted = form.wanted()
+        form, wanted, found = self._asked(request)
         context = {
             "title": "Activity log", "filters": form, "is_filtered": not wanted.is_everything,
-            "is_cut": activity.find(wanted).is_cut, "looked_through": activity.LOOKED_THROUGH,
+            "is_cut": found.is_cut, "looked_through": activity.LOOKED_THROUGH,
             "today": timezone.localdate(),
         }  # fmt: skip
         response: HttpResponse = super().changelist_view(request, {**context, **(extra_context or {})})
         return response
+
+    @staticmethod
+    def _asked(request: HttpRequest) -> tuple[FilterForm, Wanted, Found]:
+        """What this request looks for, looked up once: its dates and choices cost queries."""
+        asked: tuple[FilterForm, Wanted, Found] | None = getattr(request, "activity_asked", None)
+        if asked is None:
+            form = FilterForm(request.GET)
+            wanted = form.wanted()
+            asked = form, wanted, activity.find(wanted)
+            request.activity_asked = asked  # type: ignore[attr-defined]
+        return asked
 
     @admin.display(description="When")
     def when(self, obj: AuditEntry) -> SafeString:

@@ -13,13 +13,12 @@ from typing import Any
 from django.db.models import Count, Max, Min, Q
 from django.urls import reverse
 
-from runs import words
+from runs import job_kinds, words
 from runs.models import Run
 from runs.states import Trigger
 from scheduler_site import calendar_coming, density
 from scheduler_site.calendar_coming import Several
 from scheduler_site.calendar_words import counts_in_words, worst
-from schedules import kinds
 from schedules.cron import CronError
 from schedules.models import DeskPause
 from schedules.policies import Pause
@@ -120,7 +119,7 @@ def _run_line(run: Run) -> Line:
     return Line(
         run.due_at,
         run.schedule_name or run.target_label or run.kind,
-        kind_label(run.kind),
+        job_kinds.label(run.kind),
         words.state(run),
         words.tone(run.state),
         reverse("admin:runs_run_change", args=[run.pk]),
@@ -135,8 +134,8 @@ def _often_line(row: Mapping[str, Any], states: Counter[str]) -> Line:
     runs = reverse("admin:runs_run_changelist")
     return Line(
         row["first"],
-        row["schedule_name"] or kind_label(row["kind"]),
-        kind_label(row["kind"]),
+        row["schedule_name"] or job_kinds.label(row["kind"]),
+        job_kinds.label(row["kind"]),
         counts_in_words(Counter({state: states[state]})).capitalize(),
         words.tone(state),
         f"{runs}?schedule={number}" if number is not None else runs,
@@ -171,7 +170,7 @@ def _coming_lines(
     until = end if schedule.ends_at is None else min(end, schedule.ends_at + density.TICK)
     times = density.due_times(schedule.timing, max(start, several.since), until, OFTEN + 1)
     url = reverse("admin:schedules_schedule_detail", args=[schedule.pk])
-    base: dict[str, Any] = {"name": schedule.name, "kind": kind_label(schedule.kind), "url": url}
+    base: dict[str, Any] = {"name": schedule.name, "kind": job_kinds.label(schedule.kind), "url": url}
     if len(times) > OFTEN:
         word, tone = ("Expected", "quiet") if load.expected else ("Left out", "warn")
         detail = f"{load.left_out:,} of them paused, skipped or on a holiday" if load.left_out else ""
@@ -189,9 +188,3 @@ def _coming_lines(
             left -= 1
             late = at <= now
             yield Line(at, word="Due now" if late else "Expected", tone="warn" if late else "quiet", **base)
-
-
-def kind_label(key: str) -> str:
-    """ "Newsletter"; the key itself when its app is not installed."""
-    kind = kinds.find(key)
-    return key if kind is None else kind.label

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from runs import words
 from runs.states import OPEN, State
 
 ORDER = (
     State.FAILED, State.MISSED, State.RUNNING, State.PLANNED, State.PUBLISHED, State.CANCELLED, State.SKIPPED,
     State.SUCCEEDED,
 )  # fmt: skip
-_WORDS = {State.PLANNED: "waiting", State.PUBLISHED: "waiting"}
 SIGNS = {
     State.FAILED: "✕", State.MISSED: "!", State.RUNNING: "▸", State.PLANNED: "…", State.PUBLISHED: "…",
     State.CANCELLED: "–", State.SKIPPED: "–", State.SUCCEEDED: "✓",
@@ -25,7 +25,7 @@ def worst(states: Mapping[str, int]) -> State:
 
 def word(state: State) -> str:
     """ "failed"."""
-    return _WORDS.get(state, state.label.lower())
+    return words.state_word(state).lower()
 
 
 def counts_in_words(states: Mapping[str, int]) -> str:

@@ -16,11 +16,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from runs import clock, queries, words
+from runs import clock, job_kinds, queries, words
 from runs.models import Alert, Notice, QueuePause, Run
 from runs.states import OPEN, WAITING, State
 from scheduler_site import health, overview_chart
-from scheduler_site.calendar_agenda import kind_label
 from scheduler_site.calendar_coming import why_left_out
 from schedules import desk_pause
 from schedules.models import DeskPause, Schedule
@@ -186,7 +185,7 @@ def coming(now: datetime) -> list[Next]:
         except ValueError:  # its calendar cannot be read: the planner shows it broken
             continue
         is_late = schedule.next_due_at <= now
-        found.append(Next(schedule, schedule.next_due_at, kind_label(schedule.kind), is_late, why_not))
+        found.append(Next(schedule, schedule.next_due_at, job_kinds.label(schedule.kind), is_late, why_not))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
-from runs import words
+from runs import job_kinds, words
 from runs.models import AuditEntry
 from schedules import cron, kinds
 from schedules.models import HolidayCalendar, Schedule
@@ -71,8 +71,7 @@ def _said(name: str, values: Mapping[str, Any], zone: str) -> str:
     if name.endswith("_seconds"):
         return _span(int(value)) if value else NOTHING
     if name == "kind":
-        kind = kinds.find(str(value))
-        return kind.label if kind is not None else str(value)
+        return job_kinds.label(str(value))
     if name == "target_id":
         kind = kinds.find(str(values.get("kind")))
         target = None if kind is None else kind.target(int(value))

@@ -74,7 +74,7 @@ def unpublished(now: datetime) -> Iterator[Finding]:
     """Planned runs that nobody could hand to the broker."""
     # Both conditions on the state: the first names the partial index, the second narrows it.
     waiting = Run.objects.filter(state__in=WAITING, next_publish_at__lt=now - LATE).filter(state=State.PLANNED)
-    waiting = waiting.exclude(queue__in=queue_pauses.paused())
+    waiting = waiting.exclude(queue__in=queue_pauses.names())
     if rows := _some(waiting.order_by("next_publish_at").only("schedule_name", "target_label", "kind")):
         yield Finding(
             "unpublished", "Runs cannot be sent to the workers",
@@ -94,7 +94,7 @@ def unclaimed(now: datetime) -> Iterator[Finding]:
         published_at__lt=now - UNCLAIMED,
     )
     free = sent.filter(Q(exclusive=False) | Q(schedule_id=None) | ~Exists(blocking))
-    free = free.exclude(queue__in=queue_pauses.paused())
+    free = free.exclude(queue__in=queue_pauses.names())
     by_queue: dict[str, list[Run]] = {}
     for row in _some(free.order_by("next_publish_at").only("queue", "schedule_name", "target_label", "kind")):
         by_queue.setdefault(row.queue, []).append(row)

@@ -37,16 +37,21 @@ def publish_due(app: Celery, producer: Producer) -> int:
     ledger.expire_unstarted(now)
     batch = _reserve(now)
     if batch:
-        publish(app, producer, batch)
+        _send(app, producer, batch)
     return len(batch)
 
 
 def publish(app: Celery, producer: Producer, batch: Sequence[Unsent]) -> None:
-    """Sends runs that this beat has reserved, and notes it. Raises as :func:`publish_due` does."""
-    if held := queue_pauses.paused():
-        # Planned a moment ago for a queue that is paused: the ledger keeps them until it is resumed.
+    """Sends runs that were planned a moment ago, and notes it. Raises as :func:`publish_due` does."""
+    if held := set(queue_pauses.names()):
+        # The ledger keeps those of a paused queue until it is resumed.
         _release([run.pk for run in batch if run.queue in held])
         batch = [run for run in batch if run.queue not in held]
+    _send(app, producer, batch)
+
+
+def _send(app: Celery, producer: Producer, batch: Sequence[Unsent]) -> None:
+    """Sends runs that this beat has reserved, and notes it."""
     failpoints.passing("before_publish")
     try:
         messages.send(app, producer, batch)
@@ -61,7 +66,7 @@ def publish(app: Celery, producer: Producer, batch: Sequence[Unsent]) -> None:
 def _reserve(now: datetime) -> list[Unsent]:
     """Picks due runs and keeps other beats from sending them for a moment."""
     due = Run.objects.filter(next_publish_at__isnull=False, state__in=WAITING, next_publish_at__lte=now).order_by()
-    due = due.exclude(queue__in=queue_pauses.paused())
+    due = due.exclude(queue__in=queue_pauses.names())
     if not due.exists():
         return []
     with transaction.atomic():

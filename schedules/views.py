@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from runs import clock, queries
+from runs import clock, job_kinds, queries
 from runs.models import AuditEntry, Run
 from runs.pages import page
 from runs.words import duration, tone
@@ -45,10 +45,9 @@ def detail(request: HttpRequest, schedule_id: int) -> HttpResponse:
     context = {
         "schedule": schedule,
         "status": status_of(schedule, has_target=target is not None),
-        "kind": schedule.kind if schedule.job_kind is None else schedule.job_kind.label,
+        "kind": job_kinds.label(schedule.kind),
         "target": target,
         "impact": impact(schedule),
-        "desk_pause": DeskPause.objects.filter(ended_at=None).first(),
         "reader_zone": "" if reader_zone == schedule.time_zone else reader_zone,
         "tab": tab,
         "tabs": [(key, label, f"?tab={key}") for key, label in TABS.items()],
