@@ -20,7 +20,9 @@ class Verdict:
 
     due: int
     lost: int
-    """Due times without a row, rows that did not end, and successes whose effect never happened."""
+    """Due times without a row, and successes whose effect never happened."""
+    waiting: int
+    """Rows that had not ended when the test's time was over."""
     doubled: int
     """Due times with two rows, and runs whose effect happened twice."""
     overlapping: int
@@ -31,10 +33,13 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        return not (self.lost or self.overlapping or self.unexplained or self.doubled)
+        return not (self.lost or self.waiting or self.overlapping or self.unexplained or self.doubled)
 
     def figures(self, **more: float) -> dict[str, float]:
-        return {"due": self.due, "lost": self.lost, "double": self.doubled, "overlapping": self.overlapping, **more}
+        waiting = {"still waiting": self.waiting} if self.waiting else {}
+        return {
+            "due": self.due, "lost": self.lost, **waiting, "double": self.doubled, "overlapping": self.overlapping, **more,
+        }  # fmt: skip
 
 
 def judge(house: House, timetable: Timetable, wait: float, *, repeats_allowed: bool = False) -> Verdict:
@@ -48,7 +53,6 @@ def judge(house: House, timetable: Timetable, wait: float, *, repeats_allowed: b
     states = {(row.schedule_id, row.due_at): row for row in rows}
     ended = house.journal.ended()
     lost = sum(1 for key in timetable.expected if key not in states)
-    lost += sum(1 for row in rows if row.state in OPEN)
     lost += sum(1 for row in rows if row.state == State.SUCCEEDED and row.pk not in ended)
     doubled = _doubles()
     if not repeats_allowed:
@@ -58,6 +62,7 @@ def judge(house: House, timetable: Timetable, wait: float, *, repeats_allowed: b
     return Verdict(
         due=len(timetable.expected),
         lost=lost,
+        waiting=sum(1 for row in rows if row.state in OPEN),
         doubled=doubled,
         overlapping=len(house.journal.overlapping()),
         unexplained=unexplained,
