@@ -78,14 +78,14 @@ class NewsletterForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Newsletter
-        fields = ("name", "lists", "subject", "body", "from_name", "from_email", "reply_to", "rate_per_minute")
+        fields = ("name", "lists", "subject", "body", "from_name", "from_email", "reply_to", "rate", "rate_per")
         help_texts = {
             "lists": "Whoever is on several of them gets one mail.",
             "subject": TAG_HELP,
             "body": "Written in Markdown: an empty line starts a paragraph, # a heading, - a list, [words](https://…) a link.",
             "from_email": "Empty for the installation's own address.",
             "reply_to": "Empty for the sender's address.",
-            "rate_per_minute": "Empty for as fast as the mail server takes them.",
+            "rate": "Empty for as fast as the mail server takes them.",
         }
 
     def clean_name(self) -> str:

@@ -116,7 +116,7 @@ class _Sender:
         self._unanswered = 0
         self._looked_at = 0.0
         self._next_slot = 0.0
-        self._rate = issue.newsletter.rate_per_minute
+        self._seconds_per_mail = issue.newsletter.seconds_per_mail
 
     def send_all(self) -> str:
         """Claims and sends until nothing is open, staff stop it, or the server is unusable."""
@@ -149,7 +149,7 @@ class _Sender:
         self._looked_at = time.monotonic()
         lanes.flush(self._hold)
         issue = Issue.objects.select_related("newsletter").defer("html", "text").get(pk=self._issue.pk)
-        self._rate = issue.newsletter.rate_per_minute
+        self._seconds_per_mail = issue.newsletter.seconds_per_mail
         self._run.progress(issue.planned - issue.waiting, issue.planned, "mails")
         if issue.state == Issue.State.PAUSED:
             return paused_words(issue)
@@ -158,12 +158,12 @@ class _Sender:
         return None
 
     def _wait_for_slot(self) -> str | None:
-        while self._rate and (wait := self._next_slot - time.monotonic()) > 0:
+        while self._seconds_per_mail and (wait := self._next_slot - time.monotonic()) > 0:
             time.sleep(min(wait, LOOK_SECONDS))
             if (stopped := self._look()) is not None:
                 return stopped
-        if self._rate:
-            self._next_slot = max(self._next_slot, time.monotonic() - 1) + 60 / self._rate
+        if self._seconds_per_mail:
+            self._next_slot = max(self._next_slot, time.monotonic() - 1) + self._seconds_per_mail
         return None
 
     def _send_one(self, row: Row) -> None:

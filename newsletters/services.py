@@ -20,7 +20,7 @@ from runs.states import OPEN
 from schedules import events
 
 SEND = "newsletters.send_newsletter"
-_NEWSLETTER_FIELDS = ("name", "subject", "body", "from_name", "from_email", "reply_to", "rate_per_minute")
+_NEWSLETTER_FIELDS = ("name", "subject", "body", "from_name", "from_email", "reply_to", "rate", "rate_per")
 _LIST_FIELDS = ("slug", "name", "public", "description", "opt_in")
 _SUBSCRIBER_FIELDS = ("email", "name", "attributes", "language")
 

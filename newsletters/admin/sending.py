@@ -38,7 +38,7 @@ class NewsletterAdmin(ModelAdmin):  # type: ignore[misc]
     fieldsets = (
         ("Letter", {"fields": ("name", "subject", "body")}),
         ("Readers", {"fields": ("lists",)}),
-        ("Sender and speed", {"fields": (("from_name", "from_email"), "reply_to", "rate_per_minute")}),
+        ("Sender and speed", {"fields": (("from_name", "from_email"), "reply_to", ("rate", "rate_per"))}),
     )
 
     class Media:
@@ -145,7 +145,9 @@ class IssueAdmin(ReadOnlyAdmin):
         )
 
     @admin.display(description="For", ordering="scheduled_for")
-    def due(self, obj: Issue) -> SafeString:
+    def due(self, obj: Issue) -> SafeString | str:
+        if obj.scheduled_for is None:
+            return "No date yet"
         return format_html(
             '{}<span class="al-sub">{}</span>', words.relative(obj.scheduled_for), words.local(obj.scheduled_for, "UTC")
         )

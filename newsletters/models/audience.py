@@ -28,6 +28,9 @@ class Subscriber(models.Model):
     name = models.CharField(max_length=300, blank=True)
     attributes = models.JSONField(default=dict, blank=True, help_text="Further facts that a newsletter may mention.")
     language = models.CharField(max_length=12, blank=True)
+    soft_bounces = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="Temporary refusals in a row; a mail that arrives sets it back to 0."
+    )
     created_at = models.DateTimeField("since", default=timezone.now, editable=False)
 
     objects = SubscriberManager()
@@ -79,6 +82,12 @@ class List(models.Model):
         choices=[("double", "Readers confirm by e-mail first"), ("single", "Readers are on it at once")],
         default="double",
     )
+    welcome_subject = models.CharField(
+        "subject of the welcome mail", max_length=250, blank=True, help_text="Empty for no welcome mail."
+    )
+    welcome_body = models.TextField(
+        "welcome mail", blank=True, help_text="Written in Markdown; sent once, when a reader has confirmed."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = ListManager()
@@ -117,7 +126,12 @@ class Subscription(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     mailed_at = models.DateTimeField("confirmation asked for", null=True, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)
+    welcomed_at = models.DateTimeField("welcome mail sent", null=True, blank=True)
     unsubscribed_at = models.DateTimeField(null=True, blank=True)
+    consent_ip = models.GenericIPAddressField("confirmed from", null=True, blank=True)
+    consent_text = models.CharField(
+        max_length=300, blank=True, help_text="The sentence that the reader agreed to when they signed up."
+    )
 
     objects = SubscriptionManager()
 
@@ -136,6 +150,56 @@ class Subscription(models.Model):
         return (self.subscriber.email_norm, self.list.slug)
 
     natural_key.dependencies = ["newsletters.subscriber", "newsletters.list"]  # type: ignore[attr-defined]
+
+
+class SubscriberField(models.Model):
+    """A typed attribute that subscribers may have: used in segments, merge tags, imports and on the preference page."""
+
+    class Kind(models.TextChoices):
+        TEXT = "text", "Text"
+        NUMBER = "number", "Number"
+        DATE = "date", "Date"
+        YES_NO = "yes_no", "Yes or no"
+        CHOICE = "choice", "One of several"
+
+    key = models.SlugField(
+        "short name",
+        max_length=40,
+        unique=True,
+        help_text="Used in merge tags: small letters, digits and underscores, such as district.",
+    )
+    label = models.CharField(max_length=80, help_text="What staff and readers see, such as District.")
+    kind = models.CharField("what it holds", max_length=8, choices=Kind.choices, default=Kind.TEXT)
+    choices = models.JSONField(default=list, blank=True, help_text="The values to choose from, one per line.")
+    is_public = models.BooleanField(
+        "readers may see and change it", default=False, help_text="On the page where readers manage their subscription."
+    )
+    position = models.PositiveSmallIntegerField(default=0, help_text="Where it stands in forms; smaller is earlier.")
+
+    class Meta:
+        ordering: ClassVar = ["position", "label"]
+        verbose_name = "subscriber field"
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class Segment(models.Model):
+    """A named part of the audience: a tree of rules (see segments.py), never a list of people."""
+
+    name = models.CharField(max_length=120, unique=True)
+    description = models.CharField(max_length=300, blank=True)
+    rule = models.JSONField(default=dict)
+    count = models.PositiveIntegerField("subscribers", null=True, blank=True, editable=False)
+    counted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    changed_at = models.DateTimeField("last changed", auto_now=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Suppression(models.Model):

@@ -85,3 +85,20 @@ class FeedbackMessage(models.Model):
 
     def __str__(self) -> str:
         return f"Feedback from {self.name or self.email or 'a reader'}"
+
+
+class FormPost(models.Model):
+    """That somebody sent one of the readers' forms: counted to slow floods down, and soon forgotten."""
+
+    form = models.CharField(max_length=20)
+    ip = models.GenericIPAddressField(null=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["form", "ip", "at"], name="form_post_by_ip"),
+            models.Index(fields=["at"], name="form_post_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.form} from {self.ip}"

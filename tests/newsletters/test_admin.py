@@ -46,7 +46,7 @@ def page(client: Client, path: str) -> str:
 def newsletter_form(city_news: List, **changes: object) -> dict[str, object]:
     return {
         "name": "Daily", "lists": [city_news.pk], "subject": "Hello {{ name|you }}", "body": "Text", "from_name": "",
-        "from_email": "", "reply_to": "", "rate_per_minute": "", **changes,
+        "from_email": "", "reply_to": "", "rate": "", "rate_per": "minute", **changes,
     }  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def test_a_newsletter_is_written_and_on_record(client: Client, admin: User, city
         ({"lists": []}, "This field is required"),
         ({"from_email": "nonsense"}, "Enter a valid email address"),
         ({"name": "{{ name }}"}, "no place for merge tags"),
-        ({"rate_per_minute": "0"}, "greater than or equal to 1"),
+        ({"rate": "0"}, "greater than or equal to 1"),
     ],
 )
 def test_what_is_wrong_is_said_on_the_form(

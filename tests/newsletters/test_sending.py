@@ -246,7 +246,7 @@ def test_a_second_run_waits_for_the_one_that_is_sending(
 
 @pytest.mark.django_db
 def test_the_rate_is_kept(letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform) -> None:
-    Newsletter.objects.update(rate_per_minute=1200)
+    Newsletter.objects.update(rate=1200)
     add_readers(city_news, 41)
     run = perform(letter)
     assert run.finished_at is not None
