@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import connections
+from django.db.models import Sum
 
 from runs import clock
 from runs.models import Run
@@ -95,11 +96,12 @@ def broker_forgets(house: House, counts: Counts) -> Result:
         killed += int(house.valkey.client.execute_command("CLIENT", "KILL", "TYPE", "normal"))  # type: ignore[no-untyped-call]
     # Two processes have more than 3 × ``forgotten`` runs to catch up with, and as many repeated messages to drop.
     verdict = judge(house, timetable, SETTLE_SECONDS + counts.forgotten)
+    dropped = Run.objects.aggregate(total=Sum("duplicates_dropped"))["total"] or 0
     return Result(
         id="T3",
         fault="broker restarted, flushed, killed with no file; its connections killed every 2 s",
         counts=f"3 × {counts.forgotten} messages, {counts.client_kill_seconds:g} s of kills ({killed} connections)",
-        ours=verdict.figures(),
+        ours=verdict.figures(settled_s=verdict.settled_s, repeats_dropped=dropped),
         stock=stock.broker_forgets(house, counts.forgotten) if counts.with_stock else None,
         bar="0 lost, 0 double",
         ok=verdict.ok,

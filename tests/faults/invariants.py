@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +31,8 @@ class Verdict:
     unexplained: int
     """Rows that are neither a success nor carry a reason, and rows that nothing asked for."""
     attempts: int
+    settled_s: float
+    """Until every run had ended, counted from the end of the fault; as long as we waited when some had not."""
 
     @property
     def ok(self) -> bool:
@@ -48,7 +51,9 @@ def judge(house: House, timetable: Timetable, wait: float, *, repeats_allowed: b
     A worker killed between a job's effect and its record must repeat the job; with ``repeats_allowed`` such a repeat,
     which never overlaps, is no double.
     """
+    began = time.monotonic()
     within(wait, lambda: all_ended(timetable))
+    settled = time.monotonic() - began
     rows = list(_rows(timetable.schedules))
     states = {(row.schedule_id, row.due_at): row for row in rows}
     ended = house.journal.ended()
@@ -67,6 +72,7 @@ def judge(house: House, timetable: Timetable, wait: float, *, repeats_allowed: b
         overlapping=len(house.journal.overlapping()),
         unexplained=unexplained,
         attempts=sum(row.attempt for row in rows),
+        settled_s=settled,
     )
 
 
