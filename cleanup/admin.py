@@ -16,10 +16,11 @@ from cleanup.forms import HoldForm, PolicyForm
 from cleanup.models import CleanupPolicy, Hold
 from runs import words
 from runs.pages import chip
+from schedules.target_admin import KeptWhileScheduled
 
 
 @admin.register(CleanupPolicy)
-class CleanupPolicyAdmin(ModelAdmin):  # type: ignore[misc]
+class CleanupPolicyAdmin(KeptWhileScheduled):
     """Each policy: what, how old, and whether it is on."""
 
     form = PolicyForm
@@ -27,6 +28,7 @@ class CleanupPolicyAdmin(ModelAdmin):  # type: ignore[misc]
     list_display_links = None
     search_fields = ("name",)
     actions = None
+    deletion_keeps = "What its runs have deleted stays on record."
     show_full_result_count = False
     warn_unsaved_form = True
     fields = ("name", "targets", "days", "max_rows")

@@ -12,6 +12,7 @@ from cleanup import planner, targets
 from cleanup.models import MAX_DAYS, CleanupPolicy, CleanupPreview, Hold
 from runs import audit, clock, words
 from runs.audit import Actor
+from schedules import targets as schedule_targets
 
 PREVIEW_LASTS = timedelta(hours=24)
 
@@ -101,10 +102,16 @@ def disable_policy(actor: Actor, policy_id: int) -> CleanupPolicy:
 
 
 def delete_policy(actor: Actor, policy_id: int) -> None:
-    """Removes the policy; what its runs deleted stays recorded."""
+    """Removes the policy; what its runs deleted stays recorded.
+
+    Raises:
+        ValidationError: schedules still run it.
+        PermissionDenied: the actor may not.
+    """
     policy = CleanupPolicy.objects.get(pk=policy_id)
     audit.require(actor, "cleanup.delete_cleanuppolicy", "delete the policy", policy)
     with transaction.atomic():
+        schedule_targets.require_unused(policy)
         audit.record(actor, "deleted the policy", policy, before=policy.rule())
         policy.delete()
 

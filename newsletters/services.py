@@ -17,7 +17,7 @@ from runs import audit, clock
 from runs.audit import Actor
 from runs.models import Run
 from runs.states import OPEN
-from schedules import events
+from schedules import events, targets
 
 SEND = "newsletters.send_newsletter"
 _NEWSLETTER_FIELDS = ("name", "subject", "body", "from_name", "from_email", "reply_to", "rate", "rate_per")
@@ -74,11 +74,17 @@ def save_subscriber(actor: Actor, subscriber: Subscriber, lists: Iterable[List] 
 
 
 def delete_newsletter(actor: Actor, newsletter: Newsletter) -> None:
-    """Removes a newsletter of which no issue exists; what was sent stays on record."""
+    """Removes a newsletter of which no issue exists; what was sent stays on record.
+
+    Raises:
+        ValidationError: it has issues, or schedules still send it.
+        PermissionDenied: the actor may not.
+    """
     audit.require(actor, "newsletters.delete_newsletter", "delete this newsletter", newsletter)
-    if newsletter.issues.exists():
-        raise ValidationError("It has issues, which stay on record. Delete its schedules instead.")
     with transaction.atomic():
+        targets.require_unused(newsletter)
+        if newsletter.issues.exists():
+            raise ValidationError("It has issues, which stay on record. Delete its schedules instead.")
         before = _values(newsletter, _NEWSLETTER_FIELDS) | {"lists": _names(newsletter.lists.all())}
         audit.record(actor, "deleted the newsletter", newsletter, before=before)
         newsletter.delete()

@@ -13,6 +13,7 @@ from newsletters import previews, services
 from newsletters.models import Delivery, ImageSize, Issue
 from runs.models import Run
 from runs.pages import page, verb
+from runs.row_numbers import row_number
 
 TONES = {
     Issue.State.SENT: "good",
@@ -106,7 +107,7 @@ def preview(request: HttpRequest) -> HttpResponse:
         title=data.get("name", "") or "Newsletter",
         subject=data.get("subject", ""),
         body=data.get("body", ""),
-        list_ids=[int(value) for value in data.getlist("lists") if value.isascii() and value.isdigit()],
+        list_ids=[number for number in map(row_number, data.getlist("lists")) if number is not None],
     )
     return render(request, "newsletters/admin/_preview.html", {"preview": shown})
 

@@ -12,7 +12,6 @@ from django.template.loader import render_to_string
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 
 from reports import previews, running, services, views
 from reports.datasets import registry
@@ -22,10 +21,11 @@ from runs import words
 from runs.admin import ReadOnlyAdmin
 from runs.pages import chip
 from schedules import zones
+from schedules.target_admin import KeptWhileScheduled
 
 
 @admin.register(ReportDefinition)
-class ReportDefinitionAdmin(ModelAdmin):  # type: ignore[misc]
+class ReportDefinitionAdmin(KeptWhileScheduled):
     """What is counted; when it is made is set under Schedules."""
 
     form = ReportForm
@@ -35,6 +35,7 @@ class ReportDefinitionAdmin(ModelAdmin):  # type: ignore[misc]
     list_per_page = 50
     show_full_result_count = False
     actions = None
+    deletion_keeps = "The files it made stay in the library until they expire."
     warn_unsaved_form = True
     list_fullwidth = True
     change_form_show_cancel_button = True
@@ -73,10 +74,6 @@ class ReportDefinitionAdmin(ModelAdmin):  # type: ignore[misc]
 
     def delete_model(self, request: HttpRequest, obj: ReportDefinition) -> None:
         services.delete_definition(request.user, obj.pk)
-
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Deleting a report keeps the files it made: they stay in the library until they expire."""
-        return [str(obj) for obj in objs], {"reports": len(objs)}, set(), []
 
     @admin.display(description="Lists", ordering="data_set")
     def lists(self, obj: ReportDefinition) -> str:

@@ -13,6 +13,7 @@ from reports.drafts import ReportDraft, validate
 from reports.models import Artefact, DownloadEvent, ReportDefinition
 from runs import audit, clock
 from runs.audit import Actor
+from schedules import targets
 
 
 def create_definition(actor: Actor, draft: ReportDraft) -> ReportDefinition:
@@ -56,11 +57,14 @@ def edit_definition(actor: Actor, definition_id: int, draft: ReportDraft) -> Rep
 def delete_definition(actor: Actor, definition_id: int) -> None:
     """Removes a report; the files it made stay in the library until they expire.
 
-    Schedules that still point at it say so on their pages and end each run with a plain message.
+    Raises:
+        ValidationError: schedules still make it.
+        PermissionDenied: the actor may not.
     """
     definition = ReportDefinition.objects.get(pk=definition_id)
     audit.require(actor, "reports.delete_reportdefinition", "delete the report", definition)
     with transaction.atomic():
+        targets.require_unused(definition)
         audit.record(actor, "deleted the report", definition, before=_facts(definition))
         definition.delete()
 

@@ -7,7 +7,6 @@ date is found by halving. What no index answers is looked for in a bounded numbe
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -19,6 +18,7 @@ from django.utils import timezone
 
 from runs import audit
 from runs.audit import Actor
+from runs.guards import guard
 from runs.models import AuditEntry
 
 PERMISSION = "runs.view_auditentry"
@@ -28,7 +28,6 @@ MOST_ROWS = 100_000
 """Rows of one file."""
 _SLACK = timedelta(minutes=10)
 """Processes with other clocks and long transactions write a little out of order."""
-_RISKY = re.compile(r"[\s\x00-\x20\u00a0\u200b-\u200f\ufeff]*[=+\-@＝＋－＠\t\r\n]")
 COLUMNS = ("When", "Who", "Did", "Refused", "Type", "Number", "What", "Why", "Before", "After")
 
 
@@ -177,7 +176,7 @@ def _lines(entries: QuerySet[AuditEntry]) -> Iterator[str]:
     yield "\ufeff"  # spreadsheet programs then read it as UTF-8
     yield writer.writerow(COLUMNS)
     for entry in entries.iterator(chunk_size=2000):
-        yield writer.writerow([_guarded(cell) for cell in _cells(entry)])
+        yield writer.writerow([guard(cell) for cell in _cells(entry)])
 
 
 def _cells(entry: AuditEntry) -> tuple[str, ...]:
@@ -190,8 +189,3 @@ def _cells(entry: AuditEntry) -> tuple[str, ...]:
 
 def _as_text(values: dict[str, Any]) -> str:
     return "; ".join(f"{name}: {value}" for name, value in values.items() if value not in (None, ""))
-
-
-def _guarded(cell: str) -> str:
-    """Text that a spreadsheet program would run as a formula gets an apostrophe in front."""
-    return f"'{cell}" if _RISKY.match(cell) else cell

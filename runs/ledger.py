@@ -1,4 +1,7 @@
-"""The only writer of Run: plan, publish marks, claim, progress, finish, fail, skip.
+"""The ledger of what a run goes through: planned by a person or an event, sent, claimed, ended.
+
+What becomes of a schedule's due times before any worker takes them stands in :mod:`runs.occurrences`; only these two
+and :mod:`runs.rescue` decide the state of a run.
 
 Every write names the state (and, once claimed, the attempt) that it expects, so that a second beat, a
 redelivered message or a worker that came back from the dead changes nothing.
@@ -6,19 +9,18 @@ redelivered message or a worker that came back from the dead changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Greatest
 
-from runs import bulk, clock, outcomes
+from runs import clock, occurrences, outcomes
 from runs.audit import Actor
-from runs.locking import locked
 from runs.models import QueuePause, Run, RunEvent, RunLink
 from runs.states import ALLOWED, FINAL, OPEN, WAITING, Reason, State, Trigger
 
@@ -26,7 +28,6 @@ LOST_WORKER_ATTEMPTS = 3
 BLOCKED_RETRY_SECONDS = 2
 BLOCKED_RETRY_CAP_SECONDS = 60
 PUBLISH_BACKOFF_CAP_SECONDS = 600
-EXPIRE_BATCH = 500
 
 
 class LeaseLost(Exception):
@@ -89,65 +90,6 @@ def plan(new: NewRun) -> Run:
     return run
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
-    """One due time of a schedule and what became of it: planned, or skipped or missed with a reason."""
-
-    schedule_id: int
-    schedule_name: str
-    kind: str
-    due_at: datetime
-    target_id: int | None = None
-    target_label: str = ""
-    time_zone: str = "UTC"
-    spec_version: int = 1
-    state: str = State.PLANNED
-    reason: str = ""
-    reason_text: str = ""
-    queue: str = "default"
-    exclusive: bool = True
-    next_publish_at: datetime | None = None
-    not_before_at: datetime | None = None
-    finished_at: datetime | None = None
-    deadline_at: datetime | None = None
-    time_limit_seconds: int = 3600
-    max_attempts: int = 1
-    retry_delay_seconds: int = 60
-    folded_count: int = 0
-    """How many further due times this row sums up."""
-
-
-_OCCURRENCE_COLUMNS = tuple(field.name for field in fields(Occurrence))
-
-
-class Unsent(NamedTuple):
-    """A planned run: what its message says, and where it goes."""
-
-    pk: int
-    queue: str
-    time_limit_seconds: int
-
-
-def plan_many(occurrences: Sequence[Occurrence], now: datetime, *, hold: timedelta | None = None) -> list[Unsent]:
-    """Inserts occurrences; one that exists already (same schedule, same due time) is left as it is.
-
-    With ``hold`` the caller undertakes to send what it gets back within that time; after it, any beat does. Where the
-    database cannot say what it inserted (SQLite) nothing comes back, and nothing is held.
-    """
-    if not occurrences:
-        return []
-    columns = {name: [getattr(one, name) for one in occurrences] for name in _OCCURRENCE_COLUMNS}
-    if hold is None or not bulk.CAN_RETURN[connection.vendor]:
-        bulk.insert_ignoring(Run, columns, {"created_at": now})
-        return []
-    held = now + hold
-    columns["next_publish_at"] = [held if at is not None and at <= now else at for at in columns["next_publish_at"]]
-    inserted = bulk.insert_ignoring(
-        Run, columns, {"created_at": now}, returning=("id", "queue", "time_limit_seconds", "next_publish_at")
-    )
-    return [Unsent(pk, queue, limit) for pk, queue, limit, send_at in inserted if send_at == held]
-
-
 def mark_published(run_ids: Sequence[int], now: datetime) -> None:
     """Notes that messages were handed to the broker and when each is to be sent again if unclaimed.
 
@@ -174,7 +116,7 @@ def _publish_backoff(count: int) -> timedelta:
 def claim(run_id: int, worker: str) -> Claim | None:
     """Takes the run for one attempt, or returns None when it is done, owned, too late or must wait."""
     now = clock.now()
-    expire_unstarted(now, run_ids=[run_id])
+    occurrences.expire_unstarted(now, run_ids=[run_id])
     busy = Run.objects.filter(schedule_id=OuterRef("schedule_id"), state=State.RUNNING, exclusive=True).exclude(
         pk=OuterRef("pk")
     )
@@ -325,45 +267,6 @@ def request_cancel(run: Run) -> State:
         reason=Reason.CANCELLED_BY_STAFF, reason_text=Reason.CANCELLED_BY_STAFF.label,
     )  # fmt: skip
     return State(Run.objects.values_list("state", flat=True).get(pk=run.pk))
-
-
-def withdraw(schedule_id: int | None, reason: Reason, reason_text: str) -> int:
-    """Skips the waiting runs that no worker has claimed, of one schedule or of all (None); returns how many."""
-    waiting = Run.objects.filter(finished_at=None, state__in=WAITING, trigger=Trigger.SCHEDULE).order_by("pk")
-    if schedule_id is not None:
-        waiting = waiting.filter(schedule_id=schedule_id)
-    else:
-        waiting = waiting.filter(next_publish_at__isnull=False)  # the index of what waits
-    # Locked in the order in which the publisher marks them, so that the two never wait for each other.
-    found = [run.pk for run in locked(waiting).only("pk")]
-    ended = {
-        "state": State.SKIPPED, "reason": reason, "reason_text": reason_text[:300], "finished_at": clock.now(),
-        "next_publish_at": None,
-    }  # fmt: skip
-    pieces = [found[first : first + EXPIRE_BATCH] for first in range(0, len(found), EXPIRE_BATCH)]
-    return sum(waiting.filter(pk__in=piece).order_by().update(**ended) for piece in pieces)
-
-
-def expire_unstarted(now: datetime, run_ids: Iterable[int] | None = None) -> int:
-    """Ends waiting runs whose start deadline has passed as missed; returns how many."""
-    waiting = Run.objects.filter(next_publish_at__isnull=False, state__in=WAITING).order_by()
-    late = waiting.filter(deadline_at__lt=now, attempt=0)
-    if run_ids is not None:
-        late = late.filter(pk__in=list(run_ids))
-    found = list(late.values_list("pk", flat=True)[:EXPIRE_BATCH])
-    if not found:  # nearly always: no write lock then
-        return 0
-    with transaction.atomic():
-        expired = [
-            pk
-            for pk in found
-            if late.filter(pk=pk).update(
-                state=State.MISSED, reason=Reason.DEADLINE, reason_text=Reason.DEADLINE.label, finished_at=now,
-                next_publish_at=None,
-            )
-        ]  # fmt: skip
-        outcomes.tell(expired)
-    return len(expired)
 
 
 def _mine(claimed: Claim) -> Any:

@@ -14,6 +14,7 @@ from runs import run_list, services, words
 from runs.list_form import SHOWN, RunFilterForm
 from runs.models import Run
 from runs.pages import page
+from runs.row_numbers import row_number
 from runs.run_list import Listing, Place, Wanted
 from runs.states import State, Trigger
 
@@ -27,8 +28,7 @@ def index(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     asked = request.GET
     form = RunFilterForm(asked)
-    number = asked.get("schedule", "")
-    schedule_id = int(number) if number.isascii() and number.isdigit() and len(number) <= 18 else None
+    schedule_id = row_number(asked.get("schedule", ""))
     shown = asked.get("shown", "") if asked.get("shown") in dict(SHOWN) else ""
     queue = asked.get("queue", "").replace("\x00", "")[:40]
     listing, wanted = Listing([]), Wanted(shown=shown, schedule_id=schedule_id, queue=queue)
@@ -57,7 +57,8 @@ def acknowledge_many(request: HttpRequest) -> HttpResponse:
     """Notes the chosen failures, or with ``all`` every one that the page listed."""
     chosen = request.POST.getlist("listed" if "all" in request.POST else "run")
     try:
-        count = services.acknowledge_runs(request.user, [int(one) for one in chosen if one.isdigit()])
+        numbers = [number for number in map(row_number, chosen) if number is not None]
+        count = services.acknowledge_runs(request.user, numbers)
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     else:

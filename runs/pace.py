@@ -73,6 +73,11 @@ class Pace:
         return " · ".join(part for part in (self.amount, self.rate, self.left) if part)
 
 
+def first_mark(started_at: datetime | None, attempt: int) -> Mark | None:
+    """From where the rate counts: the start; of a later attempt, which goes on where another stopped, nothing tells."""
+    return Mark(started_at, 0) if started_at is not None and attempt < 2 else None
+
+
 def pace(done: int, total: int | None, unit: str, *, start: Mark | None, now: datetime) -> Pace:
     """The pace since ``start``; without a rate when nothing is known of it yet."""
     per_second = None

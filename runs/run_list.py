@@ -15,6 +15,7 @@ from django.db.models.fields import BigIntegerField
 from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
 
 from runs.models import Run
+from runs.row_numbers import row_number
 from runs.states import EXCEPTIONS, OPEN, State
 
 PER_PAGE = 50
@@ -67,8 +68,8 @@ class Place:
             due_at = datetime.fromisoformat(moment)
         except ValueError:
             return None
-        is_whole = number.isascii() and number.isdigit() and len(number) <= 18
-        return cls(due_at, int(number)) if is_whole and due_at.tzinfo is not None and due_at.year > 1 else None
+        pk = row_number(number)
+        return None if pk is None or due_at.tzinfo is None or due_at.year <= 1 else cls(due_at, pk)
 
 
 @dataclass(frozen=True)

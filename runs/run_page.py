@@ -14,7 +14,8 @@ from runs.addresses import page as address
 from runs.attempts import attempts_of
 from runs.explanations import Explanation, Step
 from runs.models import AuditEntry, Run
-from runs.pace import Mark, Pace, pace
+from runs.pace import Mark, Pace, first_mark, pace
+from runs.row_numbers import row_number
 from runs.run_log import LEVELS, LogFilter, since, tail
 from runs.states import State
 
@@ -40,8 +41,7 @@ class Moment:
 def whole(request: HttpRequest, run: Run) -> dict[str, Any]:
     """Everything on the page."""
     wanted = LogFilter.of(request.GET)
-    before = request.GET.get("before", "")
-    number = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
+    number = row_number(request.GET.get("before", ""))
     lines = tail(run, wanted, before=number)
     return {
         **live(request, run),
@@ -56,8 +56,7 @@ def whole(request: HttpRequest, run: Run) -> dict[str, Any]:
 def refreshed(request: HttpRequest, run: Run) -> dict[str, Any]:
     """What changes while the run goes on, and only the log lines that are new."""
     wanted = LogFilter.of(request.GET)
-    shown = request.GET.get("last", "")
-    lines = since(run, wanted, int(shown) if shown.isascii() and shown.isdigit() and len(shown) < 19 else 0)
+    lines = since(run, wanted, row_number(request.GET.get("last", "")) or 0)
     return {
         **live(request, run),
         "log": lines,
@@ -122,8 +121,8 @@ def _start(run: Run, seen: Mark | None, now: datetime) -> Mark | None:
     """From where the rate counts: the start, or for a later attempt, which goes on where another stopped, this look."""
     if run.state != State.RUNNING or run.started_at is None:
         return None
-    if run.attempt == 1:
-        return Mark(run.started_at, 0)
+    if first := first_mark(run.started_at, run.attempt):
+        return first
     return (
         seen if seen is not None and seen.at <= now and seen.done <= run.progress_done else Mark(now, run.progress_done)
     )

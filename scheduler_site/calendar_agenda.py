@@ -19,9 +19,11 @@ from runs.states import Trigger
 from scheduler_site import calendar_coming, density
 from scheduler_site.calendar_coming import Several
 from scheduler_site.calendar_words import counts_in_words, worst
+from schedules.coming import why_not
 from schedules.cron import CronError
 from schedules.models import DeskPause
 from schedules.policies import Pause
+from schedules.targets import GONE
 
 LINES = 300
 """Lines that one day shows of the past, and of what is to come."""
@@ -90,7 +92,10 @@ def coming(start: datetime, end: datetime, now: datetime, kind: str = "") -> Age
         return agenda
     desk_pauses = DeskPause.covering(now)
     due: list[tuple[datetime, Several]] = []
+    gone: set[int] = set()
     for several in calendar_coming.candidates(end, now, kind):
+        if not several.has_target:
+            gone.add(several.schedule.pk)
         try:
             first = density.due_times(several.schedule.timing, max(start, several.since), end, 1)
         except (ValueError, ArithmeticError):
@@ -98,7 +103,7 @@ def coming(start: datetime, end: datetime, now: datetime, kind: str = "") -> Age
         due += [(first[0], several)] if first else []
     due.sort(key=lambda pair: pair[0])
     agenda.has_more_coming = sum(several.count for _, several in due) > LINES
-    for several in _one_by_one([several for _, several in due[:LINES]], now, kind):
+    for several in _one_by_one([several for _, several in due[:LINES]], gone, now, kind):
         agenda.lines += _coming_lines(several, start, end, now, desk_pauses)
     return agenda
 
@@ -147,13 +152,13 @@ def _often_line(row: Mapping[str, Any], states: Counter[str]) -> Line:
     )
 
 
-def _one_by_one(several: list[Several], now: datetime, kind: str) -> Iterator[Several]:
+def _one_by_one(several: list[Several], gone: set[int], now: datetime, kind: str) -> Iterator[Several]:
     """The schedules themselves with their names, in one query for all that share a timing with others."""
     shared = [one.values for one in several if one.values]
     yield from (one for one in several if not one.values)
     if not shared:
         return
-    rows = calendar_coming.alike(now, kind).filter(reduce(or_, (Q(**values) for values in shared)))
+    rows = calendar_coming.alike(now, gone, kind).filter(reduce(or_, (Q(**values) for values in shared)))
     for schedule in rows.select_related("periodic_task", "calendar").order_by("next_due_at")[:LINES]:
         assert schedule.next_due_at is not None
         yield Several(schedule, schedule.next_due_at)
@@ -167,13 +172,19 @@ def _coming_lines(
         (load,) = calendar_coming.tally(several, [start, end], desk_pauses)
     except CronError:
         return
+    if not load.expected and not load.left_out:
+        return
     until = end if schedule.ends_at is None else min(end, schedule.ends_at + density.TICK)
     times = density.due_times(schedule.timing, max(start, several.since), until, OFTEN + 1)
     url = reverse("admin:schedules_schedule_detail", args=[schedule.pk])
     base: dict[str, Any] = {"name": schedule.name, "kind": job_kinds.label(schedule.kind), "url": url}
     if len(times) > OFTEN:
         word, tone = ("Expected", "quiet") if load.expected else ("Left out", "warn")
-        detail = f"{load.left_out:,} of them paused, skipped or on a holiday" if load.left_out else ""
+        detail = ""
+        if not several.has_target:
+            word, tone, detail = "Broken", "bad", GONE
+        elif load.left_out:
+            detail = f"{load.left_out:,} of them paused, skipped or on a day off"
         number = load.expected + load.left_out
         if number:
             detail = f"{schedule.describe()}{'; ' if detail else ''}{detail}"
@@ -181,9 +192,8 @@ def _coming_lines(
         return
     policy, left = schedule.policy(desk_pauses), load.expected
     for at in times:
-        if why := calendar_coming.why_left_out(policy, at):
-            word, _, reason = why.partition(": ")
-            yield Line(at, word=word, tone="warn", detail=reason, **base)
+        if why := why_not(schedule, at, policy, has_target=several.has_target):
+            yield Line(at, word=why.word, tone=why.tone, detail=why.detail, **base)
         elif left > 0:
             left -= 1
             late = at <= now

@@ -16,7 +16,8 @@ from typing import Any
 from django.db.models import Count, Min, Q, QuerySet
 
 from scheduler_site import density
-from schedules import wall_clock, zones
+from schedules import targets, wall_clock, zones
+from schedules.coming import why_not
 from schedules.models import DeskPause, HolidayCalendar, Schedule
 from schedules.policies import Pause, Policy
 
@@ -33,7 +34,7 @@ class Load:
 
     expected: int = 0
     left_out: int = 0
-    """Due times that are paused, skipped by staff or on a holiday."""
+    """Due times that are paused, skipped by staff or on a day off, or of a schedule whose thing is gone."""
 
 
 @dataclass
@@ -62,6 +63,8 @@ class Several:
     count: int = 1
     values: dict[str, Any] = field(default_factory=dict)
     """What finds them in the database; empty for a schedule with rules of its own."""
+    has_target: bool = True
+    """Whether what they run exists."""
 
 
 def per_cell(edges: Sequence[datetime], now: datetime, kind: str = "") -> Coming:
@@ -95,8 +98,9 @@ def due_by(end: datetime, kind: str = "") -> QuerySet[Schedule]:
 def candidates(end: datetime, now: datetime, kind: str = "") -> Iterator[Several]:
     """Everything due before ``end``, the soonest first: those alike together, then those with rules of their own."""
     rows = due_by(end, kind)
+    gone = targets.soonest_without(rows, AT_MOST)
     groups = (
-        alike(now, kind)
+        alike(now, gone, kind)
         .filter(next_due_at__lt=end)
         .order_by()
         .values(*TIMING)
@@ -110,17 +114,17 @@ def candidates(end: datetime, now: datetime, kind: str = "") -> Iterator[Several
         if schedule.calendar_id is not None:
             schedule.calendar = calendars[schedule.calendar_id]
         yield Several(schedule, since, count, row)
-    special = rows.filter(_SPECIAL | Q(next_due_at__lte=now))
+    special = rows.filter(_SPECIAL | Q(next_due_at__lte=now) | Q(pk__in=gone))
     for schedule in special.select_related("calendar", "periodic_task").order_by("next_due_at")[:AT_MOST]:
         assert schedule.next_due_at is not None
-        yield Several(schedule, schedule.next_due_at)
+        yield Several(schedule, schedule.next_due_at, has_target=schedule.pk not in gone)
 
 
-def alike(now: datetime, kind: str = "") -> QuerySet[Schedule]:
-    """Schedules that do nothing but follow their timing and calendar, and are on time."""
+def alike(now: datetime, gone: set[int], kind: str = "") -> QuerySet[Schedule]:
+    """Schedules that do nothing but follow their timing and calendar, and are on time; ``gone`` have nothing to run."""
     rows = Schedule.objects.filter(
         next_due_at__gt=now, paused_at=None, skip_at=None, ends_at=None, max_runs=None, broken_reason=""
-    )
+    ).exclude(pk__in=gone)
     return rows.filter(kind=kind) if kind else rows
 
 
@@ -145,10 +149,12 @@ def tally(several: Several, edges: Sequence[datetime], desk_pauses: Sequence[Pau
     left = policy.runs_left
     for since, until in _pieces(schedule, policy, edges, start, end):
         number = count(since, until)
+        if left == 0:
+            break
         if not number:
             continue
         cell = bisect_right(edges, since) - 1
-        if why_left_out(policy, since):
+        if why_not(schedule, since, policy, has_target=several.has_target):
             if cell >= 0:
                 loads[cell].left_out += number
             continue
@@ -157,20 +163,7 @@ def tally(several: Several, edges: Sequence[datetime], desk_pauses: Sequence[Pau
             left -= number
         if cell >= 0:
             loads[cell].expected += number
-        if left == 0:
-            break
     return loads
-
-
-def why_left_out(policy: Policy, due_at: datetime) -> str:
-    """Why nothing is to run at this due time, in words; empty when it runs. As :func:`schedules.policies.decide`."""
-    if due_at == policy.skip_at:
-        return "Skipped: somebody chose to skip it"
-    if pause := policy.pause_at(due_at):
-        return f"Paused: {pause.reason}" if pause.reason else "Paused"
-    if day_off := policy.day_off(due_at):
-        return f"Left out: {day_off}"
-    return ""
 
 
 def _pieces(

@@ -200,7 +200,7 @@ def _facts(request: HttpRequest, now: datetime, may_see_runs: bool) -> dict[str,
         "zone_name": timezone.get_current_timezone_name(),
         "desk_pause": desk_pause.current(),
         "queue_pauses": QueuePause.objects.all()[:10],
-        "broken_count": Schedule.objects.exclude(broken_reason="").count(),
+        "broken_count": Schedule.objects.exclude(broken_reason="").filter(next_due_at=None).count(),
         "kinds": [
             {"label": label, "url": _with_kind(request.path, key), "is_current": key == _kind(request)}
             for key, label in [("", "All kinds"), *((kind.key, kind.label) for kind in kinds.schedulable())]

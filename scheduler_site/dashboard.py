@@ -16,26 +16,22 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from runs import clock, job_kinds, queries, words
+from runs import clock, job_kinds, pace, queries, words
 from runs.models import Alert, Notice, QueuePause, Run
 from runs.states import OPEN, WAITING, State
 from scheduler_site import health, overview_chart
-from scheduler_site.calendar_coming import why_left_out
-from schedules import desk_pause
+from schedules import desk_pause, status, targets, templates_offered
+from schedules.coming import WhyNot, why_not
 from schedules.models import DeskPause, Schedule
 
 LISTED = 10
 COMING = 15
+SOONEST = 100
+"""Schedules that are looked at for things that are gone; the watchdog looks at more."""
 FINISHED = 6
 LOOKED_THROUGH = 200
 """Failed and missed runs among which those of one schedule are put together."""
 LATE_AFTER = timedelta(minutes=2)
-TEMPLATES = (
-    ("weekly-newsletter", "mail", "Weekly newsletter", "Every Monday morning, to the lists that you choose."),
-    ("monthly-report", "table_chart", "Monthly report", "On the first of the month, about the month before."),
-    ("nightly-cleanup", "mop", "Nightly cleanup", "Every night, of what is older than you say."),
-)
-"""What an empty desk offers: name in the form's address, icon, title, what it does."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +70,8 @@ class Next:
     at: datetime
     kind: str
     is_late: bool
-    why_not: str
-    """Why nothing is to run then; empty when it runs."""
+    why_not: WhyNot | None
+    """Why nothing is to run then; None when it runs."""
 
 
 def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -102,12 +98,12 @@ def overview(request: HttpRequest) -> dict[str, Any]:
     sees_schedules = request.user.has_perm("schedules.view_schedule")
     alerts = list(Alert.objects.filter(resolved_at=None)[:LISTED])
     alerted = [alert.schedule_id for alert in alerts if alert.schedule_id is not None]
-    broken = Schedule.objects.exclude(broken_reason="").exclude(pk__in=alerted).select_related("periodic_task")
+    broken = status.broken(Schedule.objects.exclude(pk__in=alerted), SOONEST).select_related("periodic_task")
     facts: dict[str, Any] = {
         "now": now,
         "signs": signs(now),
         "figures": _figures(now),
-        "running": [(run, remaining(run, now)) for run in queries.running()[:LISTED]],
+        "running": [(run, _left(run, now)) for run in queries.running()[:LISTED]],
         "attention": attention(now),
         "alerts": alerts,
         "broken": list(broken[:LISTED]) if sees_schedules else [],
@@ -117,7 +113,8 @@ def overview(request: HttpRequest) -> dict[str, Any]:
         "queue_pauses": list(QueuePause.objects.all()[:LISTED]),
         "sees_schedules": sees_schedules,
         "has_schedules": Schedule.objects.exists(),
-        "templates": TEMPLATES,
+        "no_target": targets.NO_TARGET,
+        "templates": templates_offered.offered(request.user),
     }
     return facts | {"verdict": verdict(facts), "next": next((one for one in facts["coming"] if not one.why_not), None)}
 
@@ -178,14 +175,14 @@ def coming(now: datetime) -> list[Next]:
     soon = Schedule.objects.filter(next_due_at__lte=now + timedelta(hours=24)).order_by("next_due_at")
     desk_pauses = DeskPause.covering(now)
     found = []
-    for schedule in soon.select_related("periodic_task", "calendar")[:COMING]:
+    schedules = list(soon.select_related("periodic_task", "calendar")[:COMING])
+    gone = targets.without(schedules)
+    for schedule in schedules:
         assert schedule.next_due_at is not None
-        try:
-            why_not = why_left_out(schedule.policy(desk_pauses), schedule.next_due_at)
-        except ValueError:  # its calendar cannot be read: the planner shows it broken
-            continue
+        policy, has_target = schedule.policy(desk_pauses), schedule.pk not in gone
+        why = why_not(schedule, schedule.next_due_at, policy, has_target=has_target)
         is_late = schedule.next_due_at <= now
-        found.append(Next(schedule, schedule.next_due_at, job_kinds.label(schedule.kind), is_late, why_not))
+        found.append(Next(schedule, schedule.next_due_at, job_kinds.label(schedule.kind), is_late, why))
     return found
 
 
@@ -200,12 +197,7 @@ def attention(now: datetime) -> list[tuple[Run, int]]:
     return [(run, further[source]) for source, run in latest.items()][:LISTED]
 
 
-def remaining(run: Run, now: datetime) -> str:
-    """ "about 3 minutes left", at the pace so far; empty while nobody can say."""
-    if not run.progress_total or not run.progress_done or run.started_at is None:
-        return ""
-    elapsed = now - run.started_at
-    if elapsed < timedelta(seconds=5) or run.progress_done >= run.progress_total:
-        return ""
-    left = elapsed * ((run.progress_total - run.progress_done) / run.progress_done)
-    return f"about {words.duration(left)} left" if left >= timedelta(seconds=1) else "nearly done"
+def _left(run: Run, now: datetime) -> str:
+    """ "about 3 min left", at the pace so far; empty while nobody can say."""
+    start = pace.first_mark(run.started_at, run.attempt)
+    return pace.pace(run.progress_done, run.progress_total, run.progress_unit, start=start, now=now).left

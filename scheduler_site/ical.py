@@ -19,7 +19,9 @@ from icalendar import Calendar, Event
 from runs import clock
 from runs.models import StaffSettings
 from scheduler_site import calendar_agenda, calendar_coming, calendar_days, density, feed
-from schedules import zones
+from scheduler_site.calendar_coming import Several
+from schedules import targets, zones
+from schedules.coming import why_not
 from schedules.models import DeskPause, Schedule
 from schedules.policies import Pause
 
@@ -78,8 +80,10 @@ def build(owner: User, now: datetime) -> Calendar:
     rows = calendar_coming.due_by(now + timedelta(days=AHEAD_DAYS)).select_related("periodic_task", "calendar")
     schedules = list(rows.order_by("next_due_at", "pk")[: SCHEDULES + 1])
     desk_pauses = DeskPause.covering(now)
+    gone = targets.without(schedules[:SCHEDULES])
     for schedule in schedules[:SCHEDULES]:
-        entries += _coming(schedule, now, zone, desk_pauses)
+        several = Several(schedule, schedule.next_due_at or now, has_target=schedule.pk not in gone)
+        entries += _coming(several, now, zone, desk_pauses)
     entries.sort(key=lambda entry: (entry.at, entry.key))
     if was_cut or len(schedules) > SCHEDULES or len(entries) > EVENTS:
         entries = [_cut_short(now, zone), *entries[:EVENTS]]
@@ -107,14 +111,13 @@ def _past(now: datetime, zone: ZoneInfo) -> tuple[list[Entry], bool]:
     return entries, was_cut
 
 
-def _coming(schedule: Schedule, now: datetime, zone: ZoneInfo, desk_pauses: list[Pause]) -> Iterator[Entry]:
-    assert schedule.next_due_at is not None
+def _coming(several: Several, now: datetime, zone: ZoneInfo, desk_pauses: list[Pause]) -> Iterator[Entry]:
+    schedule = several.schedule
     url = reverse("admin:schedules_schedule_detail", args=[schedule.pk])
     first_day = now.astimezone(zone).date()
     days = [first_day + timedelta(days=number) for number in range(AHEAD_DAYS)]
     edges = calendar_days.day_edges(days, zone)
     key, changed, said = f"schedule-{schedule.pk}", schedule.changed_at, schedule.describe()
-    several = calendar_coming.Several(schedule, schedule.next_due_at)
     try:
         policy = schedule.policy(desk_pauses)
         loads = calendar_coming.tally(several, edges, desk_pauses)
@@ -126,12 +129,11 @@ def _coming(schedule: Schedule, now: datetime, zone: ZoneInfo, desk_pauses: list
                 continue
             since = max(start, several.since)
             for due in density.due_times(schedule.timing, since, min(until, end), OFTEN) if number else ():
-                why = calendar_coming.why_left_out(policy, due)
+                why = why_not(schedule, due, policy, has_target=several.has_target)
                 if why or left:
                     left -= not why
-                    word, _, reason = why.partition(": ")
-                    summary = f"{word}: {schedule.name}" if why else schedule.name
-                    yield Entry(key, due, summary, url, changed, f"{said}\n{reason}".strip())
+                    summary = f"{why.word}: {schedule.name}" if why else schedule.name
+                    yield Entry(key, due, summary, url, changed, f"{said}\n{why or ''}".strip())
     except (ValueError, ArithmeticError):
         return  # unreadable: the planner shows it broken
 

@@ -20,13 +20,14 @@ from unfold.dataclasses import SearchResult
 
 from runs import words
 from runs.models import Run
+from runs.row_numbers import row_number
 from scheduler_site.unfold import UNFOLD
+from schedules import targets
 from schedules.models import Schedule
 from schedules.status import status_of
 
 OF_EACH = 10
 LONGEST = 100
-LARGEST_ID = 2**63 - 1
 NAMED = (
     ("newsletters", "newsletter", "Newsletter", "mail", "newsletters_newsletter_change"),
     ("reports", "reportdefinition", "Report", "table_chart", "reports_reportdefinition_change"),
@@ -71,11 +72,10 @@ def find(request: HttpRequest, term: str) -> Iterator[SearchResult]:
 
 def _run(request: HttpRequest, term: str) -> Iterator[SearchResult]:
     digits = term.lower().removeprefix("run").strip().removeprefix("#")
-    if not (digits.isascii() and digits.isdigit()) or not request.user.has_perm("runs.view_run"):
+    number = row_number(digits)
+    if number is None or not request.user.has_perm("runs.view_run"):
         return
-    if int(digits) > LARGEST_ID:
-        return
-    for run in Run.objects.filter(pk=int(digits)):
+    for run in Run.objects.filter(pk=number):
         said = f"{words.state(run)}, due {words.relative(run.due_at)}"
         yield SearchResult(str(run), said, reverse("admin:runs_run_change", args=[run.pk]), "history")
 
@@ -97,7 +97,10 @@ def _schedules(request: HttpRequest, term: str) -> Iterator[SearchResult]:
     if not request.user.has_perm("schedules.view_schedule"):
         return
     rows = Schedule.objects.filter(periodic_task__name__icontains=term).select_related("periodic_task")
-    for schedule in rows.order_by("periodic_task__name")[:OF_EACH]:
-        said = f"Schedule, {status_of(schedule).word.lower()}: {schedule.describe()}"
+    schedules = list(rows.order_by("periodic_task__name")[:OF_EACH])
+    gone = targets.without(schedules)
+    for schedule in schedules:
+        status = status_of(schedule, has_target=schedule.pk not in gone)
+        said = f"Schedule, {status.word.lower()}: {schedule.describe()}"
         link = reverse("admin:schedules_schedule_detail", args=[schedule.pk])
         yield SearchResult(schedule.name, said, link, "event_repeat")

@@ -11,6 +11,7 @@ from runs import ledger
 from runs.audit import Actor
 from runs.models import Run
 from runs.states import OPEN, Reason, State, Trigger
+from schedules import targets
 from schedules.models import Schedule
 
 WITHDRAWN = timedelta(days=7)
@@ -67,7 +68,7 @@ def plan(actor: Actor, schedule: Schedule, wanted: Sequence[datetime], key: str)
         return []
     target = schedule.target()
     if target is None:
-        raise ValidationError("What it should run no longer exists. Edit the schedule and choose another.")
+        raise ValidationError(targets.CHOOSE_ANOTHER)
     return [
         ledger.plan(
             ledger.NewRun(

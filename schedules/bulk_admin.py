@@ -12,9 +12,9 @@ from unfold.admin import ModelAdmin
 
 from runs import form_errors
 from runs.pages import page
+from runs.row_numbers import row_number
 from runs.words import counted
 from schedules import bulk
-from schedules.forms import is_number
 from schedules.models import Schedule
 from schedules.verb_forms import PauseForm
 
@@ -68,7 +68,7 @@ class BulkVerbs(ModelAdmin):  # type: ignore[misc]
         else:
             # As they were chosen: one that has left this tab or was deleted since then is named, not dropped.
             listed = request.POST.getlist(ACTION_CHECKBOX_NAME)
-            chosen = list(dict.fromkeys(int(number) for number in listed if is_number(number)))
+            chosen = list(dict.fromkeys(number for number in map(row_number, listed) if number is not None))
         if len(chosen) <= bulk.MOST:
             return chosen
         total = max(len(chosen), queryset.count())

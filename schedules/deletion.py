@@ -7,10 +7,12 @@ from typing import Any
 from runs import clock
 from runs.models import Run
 from runs.states import State, Trigger
-from schedules.coming import coming
+from schedules.coming import Coming, coming
 from schedules.cron import CronError
-from schedules.models import Schedule
+from schedules.models import DeskPause, Schedule
 
+SHOWN = 3
+"""Due times ahead that the page names."""
 COUNTED = 1000
 """Past runs are counted up to here; beyond it the page says "more than"."""
 
@@ -21,17 +23,25 @@ def what_stops(schedule: Schedule) -> dict[str, Any]:
     found = list(open_runs.values_list("state", "trigger")[:COUNTED])
     running = sum(state == State.RUNNING for state, _ in found)
     by_clock = sum(state != State.RUNNING and trigger == Trigger.SCHEDULE for state, trigger in found)
-    try:
-        following = [] if schedule.next_due_at is None else coming(schedule, clock.now(), 3)
-    except CronError:
-        following = []
     kept = len(Run.objects.filter(schedule_id=schedule.pk).order_by().values_list("pk")[: COUNTED + 1])
     return {
         "schedule": schedule,
-        "following": following,
+        "following": _following(schedule),
         "running": running,
         "waiting": by_clock,
         "started_by_people": len(found) - running - by_clock,
         "kept": min(kept, COUNTED),
         "is_more_kept": kept > COUNTED,
     }
+
+
+def _following(schedule: Schedule) -> list[Coming]:
+    """Its next due times, each with the reason where it would not have run anyway."""
+    if schedule.next_due_at is None:
+        return []
+    now = clock.now()
+    try:
+        has_target = schedule.target() is not None
+        return coming(schedule, now, SHOWN, DeskPause.covering(now), has_target=has_target)
+    except CronError:
+        return []

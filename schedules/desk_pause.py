@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 
-from runs import audit, clock, ledger
+from runs import audit, clock, occurrences
 from runs.audit import Actor
 from runs.locking import locked
 from runs.models import Run
@@ -42,7 +42,7 @@ def pause_everything(actor: Actor, *, reason: str) -> DeskPause:
             pause = DeskPause.objects.create(
                 started_at=clock.now(), reason=reason, started_by_id=None if actor is None else actor.pk
             )
-            withdrawn = _withdraw_limited(pause) + ledger.withdraw(None, Reason.PAUSED, f"paused: {pause.reason_text}")
+            withdrawn = _withdraw_limited(pause) + occurrences.withdraw(None, Reason.PAUSED, pause.as_pause.recorded)
             audit.record(actor, "paused everything", pause, after={"withdrawn_runs": withdrawn}, reason=reason)
     except IntegrityError:
         raise ValidationError("Everything is paused already.") from None
@@ -55,7 +55,7 @@ def _withdraw_limited(pause: DeskPause) -> int:
     limited = Schedule.objects.filter(Exists(waiting), max_runs__isnull=False).order_by("pk")
     withdrawn = 0
     for schedule in locked(limited):
-        withdrawn += planner.withdraw_paused(schedule, pause.reason_text)
+        withdrawn += planner.withdraw_paused(schedule, pause.as_pause)
         schedule.save(update_fields=["planned_count", "next_due_at", "settled_timing"])
     return withdrawn
 

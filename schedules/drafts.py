@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django_celery_beat.models import PeriodicTask
 
 from runs import clock, names
-from schedules import cron, kinds, zones
+from schedules import cron, kinds, targets, zones
 from schedules.models import YEAR_SECONDS, HolidayCalendar, Schedule
 from schedules.policies import CALENDAR_CHOICES, MISSED_CHOICES, OVERLAP_CHOICES
 from schedules.working_days import CalendarError
@@ -145,11 +145,8 @@ def _check_name(draft: ScheduleDraft, existing: Schedule | None, errors: dict[st
 
 
 def _check_target(draft: ScheduleDraft, errors: dict[str, str]) -> None:
-    kind = kinds.find(draft.kind)
-    if kind is None:
-        errors["target_id"] = "Choose what to run."
-    elif not kind.is_schedulable or kind.target(draft.target_id) is None:
-        errors["target_id"] = f"That {kind.label.lower()} no longer exists. Choose another one."
+    if words := targets.missing(draft.kind, draft.target_id):
+        errors["target_id"] = words
 
 
 def _check_zone(draft: ScheduleDraft, errors: dict[str, str]) -> None:

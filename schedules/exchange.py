@@ -15,7 +15,7 @@ from django.db import transaction
 
 from runs import audit
 from runs.audit import Actor
-from schedules import exchange_values, kinds, services
+from schedules import exchange_values, kinds, services, targets
 from schedules.drafts import ScheduleDraft, validate
 from schedules.exchange_file import FileEntry, FileError, Problem, read
 from schedules.exchange_values import FIELDS, RULES, Names, in_words, pause_fields, said, timing_field
@@ -67,7 +67,7 @@ def export_schedules(actor: Actor) -> tuple[list[dict[str, Any]], list[str]]:
         if schedule.kind not in offered:
             left_out.append(f"“{schedule}” runs a task that was written by hand.")
         elif not target:
-            left_out.append(f"“{schedule}”: what it should run no longer exists.")
+            left_out.append(f"“{schedule}”: {targets.GONE}.")
         elif schedule.next_due_at is None and not schedule.is_paused and not schedule.broken_reason:
             left_out.append(f"“{schedule}” has ended.")
         else:

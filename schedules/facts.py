@@ -12,9 +12,11 @@ from schedules.models import Schedule
 from schedules.status import status_of
 
 
-def of(schedule: Schedule) -> dict[str, Any]:
-    """What one line of ``schedule list --json`` says."""
-    status = status_of(schedule)
+def of(schedule: Schedule, *, has_target: bool | None = None) -> dict[str, Any]:
+    """What one line of ``schedule list --json`` says. Whoever lists many looks for their targets beforehand."""
+    if has_target is None:
+        has_target = schedule.target() is not None
+    status = status_of(schedule, has_target=has_target)
     return {
         "name": schedule.name, "status": status.word.lower(), "detail": status.detail, "kind": schedule.kind,
         "target_id": schedule.target_id, "when": schedule.describe(), "expression": schedule.expression,
@@ -27,7 +29,7 @@ def in_full(schedule: Schedule) -> dict[str, Any]:
     target = schedule.target()
     draft = ScheduleDraft.of(schedule).schedule_values()
     plain = {name: moment(value) if isinstance(value, datetime) else value for name, value in draft.items()}
-    return of(schedule) | plain | {
+    return of(schedule, has_target=target is not None) | plain | {
         "target": None if target is None else str(target),
         "calendar": None if schedule.calendar is None else schedule.calendar.name,
         "owner": None if schedule.owner is None else str(schedule.owner),

@@ -16,6 +16,7 @@ from runs import canaries, queue_pauses, words
 from runs.addresses import page
 from runs.models import Alert, Heartbeat, Run
 from runs.states import WAITING, State
+from schedules import status, targets
 from schedules.models import Schedule
 
 LIMIT = 1000
@@ -172,9 +173,13 @@ def clocks(now: datetime) -> Iterator[Finding]:
 
 def broken(now: datetime) -> Iterator[Finding]:
     """Schedules that cannot run until somebody mends them."""
-    rows = _some(Schedule.objects.exclude(broken_reason="").select_related("periodic_task").order_by("pk"))
+    rows = _some(status.broken(Schedule.objects.all()).select_related("periodic_task").order_by("pk"))
     yield from each_or_together(
-        "broken", rows, lambda row: f"“{row.name}” is broken", lambda row: row.broken_reason, "Schedules are broken"
+        "broken",
+        rows,
+        lambda row: f"“{row.name}” is broken",
+        lambda row: row.broken_reason or targets.NO_TARGET,
+        "Schedules are broken",
     )
 
 

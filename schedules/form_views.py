@@ -10,8 +10,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
 from runs import clock
+from runs.row_numbers import row_number
 from schedules import other_edits, previews
-from schedules.forms import is_number
 from schedules.models import Schedule
 
 
@@ -37,7 +37,5 @@ def preview(request: HttpRequest) -> HttpResponse:
 
 
 def _edited(request: HttpRequest) -> Schedule | None:
-    number = request.GET.get("schedule", "")
-    if not is_number(number):
-        return None
-    return Schedule.objects.select_related("periodic_task", "calendar").filter(pk=int(number)).first()
+    number = row_number(request.GET.get("schedule", ""))
+    return Schedule.objects.select_related("periodic_task", "calendar").filter(pk=number or 0).first()

@@ -16,6 +16,7 @@ from unfold.widgets import (
 )
 
 from runs.audit import Actor
+from runs.row_numbers import row_number
 from schedules import field_values, kinds, other_edits, saving
 from schedules.drafts import MAX_NAME_LENGTH, ScheduleDraft, kind_defaults
 from schedules.form_fields import MinutesField, shown_at
@@ -37,17 +38,13 @@ def target_choices(actor: Actor, *chosen: str) -> list[tuple[str, Any]]:
             continue
         targets = {target.pk: target for target in kind.targets()[:MAX_TARGETS_LISTED]}
         for key, _, number in (value.partition(":") for value in chosen):
-            if key == kind.key and is_number(number) and int(number) not in targets:
-                target = kind.target(int(number))
+            pk = row_number(number)
+            if key == kind.key and pk is not None and pk not in targets:
+                target = kind.target(pk)
                 targets |= {} if target is None else {target.pk: target}
         if targets:
             groups.append((kind.label, [(f"{kind.key}:{pk}", str(target)) for pk, target in targets.items()]))
     return groups
-
-
-def is_number(text: str) -> bool:
-    """Whether it is a row's number, and none that a database could not hold."""
-    return text.isascii() and text.isdigit() and len(text) <= 18
 
 
 class ScheduleForm(TimingForm, forms.ModelForm):  # type: ignore[type-arg]
@@ -177,7 +174,7 @@ class ScheduleForm(TimingForm, forms.ModelForm):  # type: ignore[type-arg]
         return ScheduleDraft(
             name=str(values.get("name") or "").strip(),
             kind=kind,
-            target_id=int(target) if is_number(target) else None,
+            target_id=row_number(target),
             missed=values.get("missed") or "latest",
             start_deadline_seconds=values.get("start_deadline_minutes"),
             overlap=values.get("overlap") or "skip",

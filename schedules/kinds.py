@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from django.apps import apps
@@ -98,14 +98,27 @@ def schedulable() -> Iterable[JobKind]:
     return [kind for kind in _registry.values() if kind.is_schedulable and kind.is_offered]
 
 
+def of_model(model: type[models.Model]) -> list[JobKind]:
+    """The kinds that run rows of this model."""
+    label = model._meta.label_lower
+    return [kind for kind in _registry.values() if kind.target_model.lower() == label]
+
+
 def find_targets(wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], models.Model]:
     """The targets of many (kind, target number) pairs: one query per kind. Those that no longer exist are left out."""
+    return {(key, target.pk): target for key, rows in _by_kind(wanted) for target in rows}
+
+
+def existing(wanted: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
+    """Those of the (kind, target number) pairs that exist: one query per kind, which reads no more than the numbers."""
+    return {(key, pk) for key, rows in _by_kind(wanted) for pk in rows.values_list("pk", flat=True)}
+
+
+def _by_kind(wanted: Iterable[tuple[str, int]]) -> Iterator[tuple[str, models.QuerySet[models.Model]]]:
     numbers: dict[str, set[int]] = defaultdict(set)
     for key, target_id in wanted:
         numbers[key].add(target_id)
-    found: dict[tuple[str, int], models.Model] = {}
     for key, target_ids in numbers.items():
         kind = find(key)
         if kind is not None and kind.is_schedulable:
-            found |= {(key, target.pk): target for target in kind.targets().filter(pk__in=target_ids)}
-    return found
+            yield key, kind.targets().filter(pk__in=target_ids)

@@ -30,13 +30,13 @@ class StatusFilter(admin.SimpleListFilter):
             case "active":
                 return status.active(queryset)
             case "paused":
-                return queryset.filter(broken_reason="", paused_at__isnull=False)
+                return status.sound(queryset).filter(paused_at__isnull=False)
             case "failing":
                 return status.failing(queryset)
             case "broken":
-                return queryset.exclude(broken_reason="")
+                return status.broken(queryset)
             case "ended":
-                return queryset.filter(broken_reason="", paused_at=None, next_due_at=None)
+                return status.sound(queryset).filter(paused_at=None, next_due_at=None)
             case "mine":
                 return queryset.filter(owner_id=request.user.pk)
         return queryset

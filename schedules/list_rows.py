@@ -10,10 +10,11 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from runs import clock, words
+from runs import clock, job_kinds, words
 from runs.addresses import of_row
 from runs.queries import PastRun, newest_runs
 from schedules import kinds
+from schedules.coming import why_not
 from schedules.models import DeskPause, Schedule
 from schedules.policies import Pause
 from schedules.run_bars import SHOWN, bars
@@ -61,10 +62,12 @@ def rows_of(schedules: Sequence[Schedule], reader: AbstractBaseUser | AnonymousU
                 has_target=(schedule.kind, schedule.target_id) in targets,
             ),
             url=of_row("admin:schedules_schedule_detail", schedule.pk),
-            target=targets.get((schedule.kind, schedule.target_id), "What it should run no longer exists"),
+            target=targets.get(
+                (schedule.kind, schedule.target_id), f"{job_kinds.label(schedule.kind)}: no longer exists"
+            ),
             when=schedule.describe(),
             bars=bars(runs[schedule.pk], runs_url and f"{runs_url}?schedule={schedule.pk}"),
-            next_note=why_not(schedule, desk_pauses),
+            next_note=_next_note(schedule, desk_pauses, has_target=(schedule.kind, schedule.target_id) in targets),
             verbs=_verbs(schedule, may_pause, may_run),
             **_last(runs[schedule.pk], now, is_linked=bool(runs_url)),
             **_next(schedule, now),
@@ -93,22 +96,11 @@ def _next(schedule: Schedule, now: datetime) -> dict[str, str]:
     }
 
 
-def why_not(schedule: Schedule, desk_pauses: Sequence[Pause]) -> str:
-    """Why its next due time will not run, as things stand now."""
-    due = schedule.next_due_at
-    if due is None:
+def _next_note(schedule: Schedule, desk_pauses: Sequence[Pause], *, has_target: bool) -> str:
+    if schedule.next_due_at is None:
         return ""
-    if due == schedule.skip_at:
-        return "will be skipped"
-    if schedule.is_paused and (schedule.paused_until is None or due < schedule.paused_until):
-        return "paused: will be skipped"
-    if any(pause.covers(due) for pause in desk_pauses):
-        return "will be skipped"
-    try:
-        holiday = schedule.why_day_off(due)
-    except ValueError:
-        return ""  # its zone or calendar cannot be read: the planner shows it broken
-    return f"{holiday}: will be skipped" if holiday else ""
+    why = why_not(schedule, schedule.next_due_at, schedule.policy(desk_pauses), has_target=has_target)
+    return "" if why is None else f"Will not run. {why}"
 
 
 def _verbs(schedule: Schedule, may_pause: bool, may_run: bool) -> tuple[tuple[str, str], ...]:

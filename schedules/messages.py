@@ -17,7 +17,7 @@ from uuid import uuid4
 from celery import Celery
 from kombu import Producer
 
-from runs.ledger import Unsent
+from runs.occurrences import Unsent
 from schedules.tasks import TASK
 
 MARK = "0000almanac0000"

@@ -134,6 +134,11 @@ class Schedule(models.Model):
         return self.paused_at is not None
 
     @property
+    def own_pause(self) -> Pause | None:
+        """Its pause as :mod:`schedules.policies` knows it; None while it is not paused."""
+        return None if self.paused_at is None else Pause(self.paused_at, self.paused_until, self.pause_reason)
+
+    @property
     def job_kind(self) -> kinds.JobKind | None:
         """The kind of job it runs; None when the app that knew it is not installed."""
         return kinds.find(self.kind)
@@ -215,13 +220,12 @@ class Schedule(models.Model):
 
     def policy(self, desk_pauses: Sequence[Pause] = ()) -> Policy:
         """Its rules in the form that :mod:`schedules.policies` decides on."""
-        own = () if self.paused_at is None else (Pause(self.paused_at, self.paused_until, self.pause_reason),)
         return Policy(
             missed=self.missed,
             missed_cap=self.missed_cap,
             start_deadline=_seconds(self.start_deadline_seconds),
             overlap=self.overlap,
-            pauses=(*own, *desk_pauses),
+            pauses=(*filter(None, [self.own_pause]), *desk_pauses),
             skip_at=self.skip_at,
             day_off=self.why_day_off,
             runs_left=None if self.max_runs is None else max(0, self.max_runs - self.planned_count),
@@ -277,15 +281,15 @@ class DeskPause(models.Model):
         return self.reason
 
     @property
-    def reason_text(self) -> str:
-        """The reason as the skipped runs give it."""
-        return f"everything is paused: {self.reason}"
+    def as_pause(self) -> Pause:
+        """As :mod:`schedules.policies` knows it."""
+        return Pause(self.started_at, self.ended_at, self.reason, is_of_all=True)
 
     @classmethod
     def covering(cls, since: datetime) -> list[Pause]:
         """The pauses that lasted after ``since``."""
         rows = cls.objects.filter(Q(ended_at=None) | Q(ended_at__gt=since))
-        return [Pause(row.started_at, row.ended_at, row.reason_text) for row in rows]
+        return [row.as_pause for row in rows]
 
 
 class OutsideEdit(models.Model):

@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from runs.models import AuditEntry
+from runs.row_numbers import row_number
 from schedules import change_words
 from schedules.change_words import Difference
 from schedules.cron_words import joined
@@ -60,9 +61,8 @@ def names(schedule_id: int, seen_entry: str) -> str:
 
 
 def _later(schedule_id: int, seen_entry: str) -> QuerySet[AuditEntry] | None:
-    if not (seen_entry.isascii() and seen_entry.isdigit() and len(seen_entry) <= 18):
-        return None
-    return _trail(schedule_id).filter(pk__gt=int(seen_entry))
+    seen = row_number(seen_entry)
+    return None if seen is None else _trail(schedule_id).filter(pk__gt=seen)
 
 
 def _trail(schedule_id: int) -> QuerySet[AuditEntry]:

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import OperationalError, transaction
 from django_celery_beat.models import PeriodicTask
 
-from runs import audit, clock, ledger
+from runs import audit, clock, occurrences
 from runs.locking import locked, skip_locked
 from runs.states import Reason
 from schedules import cron, plain_tasks, planner, storage
@@ -44,7 +44,7 @@ def reconcile() -> int:
         task_ids = {note.periodic_task_id for note in notes if note.periodic_task_id is not None}
         known = dict(Schedule.objects.filter(pk__in=schedule_ids).values_list("pk", "periodic_task_id"))
         for gone in schedule_ids - known.keys():
-            ledger.withdraw(gone, Reason.ENDED, "the schedule was deleted")
+            occurrences.withdraw(gone, Reason.ENDED, "the schedule was deleted")
         # Always in the same order, so that two who lock several schedules never wait for each other.
         for task_id in sorted(task_ids | set(known.values())):
             _guarded(task_id, now, schedule_ids)
@@ -131,7 +131,7 @@ def _follow_switch(task: PeriodicTask, schedule: Schedule, *, is_ours: bool) -> 
         schedule.paused_at = None
     if schedule.is_paused:
         schedule.pause_reason = schedule.pause_reason or SWITCHED_OFF
-        planner.withdraw_paused(schedule, schedule.pause_reason)
+        planner.withdraw_paused(schedule)
     else:
         schedule.paused_until, schedule.paused_by, schedule.pause_reason = None, None, ""
 

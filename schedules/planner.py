@@ -18,11 +18,12 @@ from django.db import models, transaction
 from django.db.models import Count, F
 from django_celery_beat.models import PeriodicTask
 
-from runs import audit, bulk, clock, failpoints, ledger, outcomes
+from runs import audit, bulk, clock, failpoints, occurrences, outcomes
 from runs.locking import skip_locked
 from runs.models import Run
+from runs.occurrences import Occurrence, Unsent
 from runs.states import OPEN, Reason, State
-from schedules import kinds
+from schedules import kinds, targets
 from schedules.cron import CronError
 from schedules.models import DeskPause, HolidayCalendar, Schedule
 from schedules.policies import ON_TIME, Decision, Pause, Policy, decide, takes_place
@@ -49,7 +50,7 @@ class _Outcome:
     broken_reason: str = ""
 
 
-def plan_due(hand_over: Callable[[list[ledger.Unsent]], None] | None = None) -> int:
+def plan_due(hand_over: Callable[[list[Unsent]], None] | None = None) -> int:
     """Plans everything that is due now, one batch; returns how many schedules were handled.
 
     ``hand_over`` gets the planned runs once they are committed, to send them without reading them back.
@@ -87,18 +88,18 @@ def end_pauses() -> int:
     return len(batch)
 
 
-def settle(schedules: Sequence[Schedule], now: datetime, *, hold: timedelta | None = None) -> list[ledger.Unsent]:
+def settle(schedules: Sequence[Schedule], now: datetime, *, hold: timedelta | None = None) -> list[Unsent]:
     """Decides every due time up to ``now`` for these (locked) schedules and moves their cursors.
 
     Call it inside a transaction; services call it before they pause, resume or edit, so that each due time
-    is decided under the rules that held when it fell due. For ``hold`` see :func:`runs.ledger.plan_many`.
+    is decided under the rules that held when it fell due. For ``hold`` see :func:`runs.occurrences.plan_many`.
     """
     unfinished = _unfinished([schedule.pk for schedule in schedules])
     _give_calendars(schedules)
-    rows: list[ledger.Occurrence] = []
+    rows: list[Occurrence] = []
     moves: list[_Outcome] = []
     desk_pauses = DeskPause.covering(min((schedule.cursor_at for schedule in schedules), default=now))
-    targets = kinds.find_targets((schedule.kind, schedule.target_id) for schedule in schedules)
+    found = kinds.find_targets((schedule.kind, schedule.target_id) for schedule in schedules)
     for schedule in schedules:
         if schedule.broken_reason and schedule.next_due_at is None:
             continue  # only an edit or a repair lets it run again
@@ -108,9 +109,9 @@ def settle(schedules: Sequence[Schedule], now: datetime, *, hold: timedelta | No
             if not isinstance(error, CronError):
                 logger.exception("schedule %s cannot be evaluated", schedule.pk)
             outcome, decisions = _broken(schedule, now, str(error) or type(error).__name__)
-        target = targets.get((schedule.kind, schedule.target_id))
+        target = found.get((schedule.kind, schedule.target_id))
         if target is None and decisions:
-            outcome.broken_reason = "What it should run no longer exists."
+            outcome.broken_reason = targets.NO_TARGET
             decisions = [
                 Decision(d.due_at, State.MISSED, Reason.BROKEN, outcome.broken_reason) if d.is_planned else d
                 for d in decisions
@@ -122,7 +123,7 @@ def settle(schedules: Sequence[Schedule], now: datetime, *, hold: timedelta | No
         for decision, further in _folded(decisions) if is_backlog else ((decision, 0) for decision in decisions):
             rows.append(_row(schedule, decision, now, label, further))
         moves.append(outcome)
-    unsent = ledger.plan_many(rows, now, hold=hold)
+    unsent = occurrences.plan_many(rows, now, hold=hold)
     _tell_missed(rows)
     failpoints.passing("after_insert")
     _write_back(moves, now)
@@ -150,12 +151,14 @@ def aim(schedule: Schedule, after: datetime) -> None:
     schedule.settled_timing = schedule.timing_text
 
 
-def withdraw_paused(schedule: Schedule, reason: str) -> int:
-    """Takes back the (not yet saved) schedule's waiting runs because of a pause; returns how many.
+def withdraw_paused(schedule: Schedule, desk_pause: Pause | None = None) -> int:
+    """Takes back the (not yet saved) schedule's waiting runs because of its own pause or one of all; returns how many.
 
     They do not count towards the number of runs after which it ends.
     """
-    withdrawn = ledger.withdraw(schedule.pk, Reason.PAUSED, f"paused: {reason}")
+    pause = desk_pause or schedule.own_pause
+    assert pause is not None
+    withdrawn = occurrences.withdraw(schedule.pk, Reason.PAUSED, pause.recorded)
     schedule.planned_count = max(0, schedule.planned_count - withdrawn)
     if withdrawn and schedule.max_runs is not None and not schedule.broken_reason:
         aim(schedule, schedule.cursor_at)
@@ -206,7 +209,7 @@ def _broken(schedule: Schedule, now: datetime, reason: str) -> tuple[_Outcome, l
     return outcome, [Decision(schedule.next_due_at, State.MISSED, Reason.BROKEN, outcome.broken_reason)]
 
 
-def _tell_missed(rows: Sequence[ledger.Occurrence]) -> None:
+def _tell_missed(rows: Sequence[Occurrence]) -> None:
     """One word per schedule about occurrences that nobody's rule asked to leave out."""
     told: set[int] = set()
     for row in rows:
@@ -224,7 +227,7 @@ def _label(schedule: Schedule, target: models.Model | None) -> str:
         return schedule.kind
 
 
-def _row(schedule: Schedule, decision: Decision, now: datetime, label: str, further: int = 0) -> ledger.Occurrence:
+def _row(schedule: Schedule, decision: Decision, now: datetime, label: str, further: int = 0) -> Occurrence:
     deadline = schedule.start_deadline_seconds
     # A run that is being caught up late by policy still gets the whole deadline from now on.
     start = max(decision.due_at, now)
@@ -237,7 +240,7 @@ def _row(schedule: Schedule, decision: Decision, now: datetime, label: str, furt
     values = schedule.run_values()
     if now - decision.due_at > ON_TIME:
         values["exclusive"] = True  # what is caught up goes one after another, whatever the overlap rule
-    return ledger.Occurrence(
+    return Occurrence(
         **values,
         target_label=label,
         spec_version=schedule.spec_version,

@@ -40,6 +40,15 @@ class Pause:
     end: datetime | None = None
     """Not included; None while nobody knows."""
     reason: str = ""
+    is_of_all: bool = False
+    """Whether it stops every schedule, not only one."""
+
+    @property
+    def recorded(self) -> str:
+        """As the runs give it that it left out."""
+        if not self.reason:
+            return Reason.PAUSED.label
+        return f"paused: everything is paused: {self.reason}" if self.is_of_all else f"paused: {self.reason}"
 
     def covers(self, due_at: datetime) -> bool:
         """Whether this due time falls into it."""
@@ -75,6 +84,27 @@ class Policy:
     def pause_at(self, due_at: datetime) -> Pause | None:
         """The pause that covers this due time."""
         return next((pause for pause in self.pauses if pause.covers(due_at)), None)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Why the rules leave a due time out, whatever else happens."""
+
+    reason: Reason
+    detail: str = ""
+    pause: Pause | None = None
+    """The one that covers it, if that is why."""
+
+
+def left_out(due: datetime, policy: Policy) -> LeftOut | None:
+    """Why nothing runs at this due time; None when it may run. Whoever asks beforehand gets the planner's own answer."""
+    if due == policy.skip_at:
+        return LeftOut(Reason.STAFF_SKIPPED, Reason.STAFF_SKIPPED.label)
+    if pause := policy.pause_at(due):
+        return LeftOut(Reason.PAUSED, pause.recorded, pause)
+    if day_off := policy.day_off(due):
+        return LeftOut(Reason.CALENDAR, day_off)
+    return None
 
 
 @dataclass(frozen=True)
@@ -130,19 +160,14 @@ def takes_place(due: datetime, now: datetime, policy: Policy) -> bool:
 
 def _is_candidate(due: datetime, now: datetime, policy: Policy) -> bool:
     too_late = policy.start_deadline is not None and now - due > max(policy.start_deadline, ON_TIME)
-    return due != policy.skip_at and policy.pause_at(due) is None and not too_late and not policy.day_off(due)
+    return not too_late and left_out(due, policy) is None
 
 
 def _decide_one(
     due: datetime, now: datetime, policy: Policy, caught_up: set[datetime], running: int, waiting: int
 ) -> Decision:
-    if due == policy.skip_at:
-        return _skip(due, Reason.STAFF_SKIPPED)
-    if pause := policy.pause_at(due):
-        words = f"paused: {pause.reason}" if pause.reason else Reason.PAUSED.label
-        return Decision(due, State.SKIPPED, Reason.PAUSED, words)
-    if day_off := policy.day_off(due):
-        return Decision(due, State.SKIPPED, Reason.CALENDAR, day_off)
+    if left := left_out(due, policy):
+        return Decision(due, State.SKIPPED, left.reason, left.detail)
     if not _is_candidate(due, now, policy):
         return Decision(due, State.MISSED, Reason.DEADLINE, Reason.DEADLINE.label)
     if now - due > ON_TIME:

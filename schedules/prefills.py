@@ -10,9 +10,10 @@ from django_celery_beat.models import PeriodicTask
 
 from runs import clock
 from runs.audit import Actor
+from runs.row_numbers import row_number
 from schedules import templates_offered
 from schedules.drafts import MAX_NAME_LENGTH
-from schedules.forms import is_number, rules_as_fields, values_of
+from schedules.forms import rules_as_fields, values_of
 from schedules.models import Schedule
 
 
@@ -38,9 +39,7 @@ def copy_of(actor: Actor, number: str) -> dict[str, Any]:
     """The values of an existing schedule, under a name of its own. Pauses, skips and what is past stay behind."""
     if actor is not None and not actor.has_perm("schedules.view_schedule"):  # type: ignore[union-attr]
         raise PermissionDenied("You may not see the schedule that this would be a copy of.")
-    schedule = (
-        Schedule.objects.select_related("periodic_task").filter(pk=int(number)).first() if is_number(number) else None
-    )
+    schedule = Schedule.objects.select_related("periodic_task").filter(pk=row_number(number) or 0).first()
     if schedule is None:
         return {}
     values = {**values_of(schedule), "name": _free_name(schedule.name)}

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from django.utils import timezone
 
 from schedules import cautions, cron, field_values, frequency, kinds, phrases, zones
+from schedules.coming import coming
 from schedules.drafts import ScheduleDraft
 from schedules.models import Schedule
 from schedules.timing_form import TimingForm
@@ -157,17 +158,16 @@ def preview_draft(draft: ScheduleDraft, now: datetime) -> Preview:
 
 def preview_schedule(schedule: Schedule, now: datetime) -> Preview:
     """What an existing schedule goes on to do, up to its end and no more often than it may still run."""
-    zone, ends_at = schedule.time_zone, schedule.ends_at
+    zone = schedule.time_zone
     try:
-        timing = schedule.timing
-        times = [moment for moment in timing.upcoming(now, COUNT) if ends_at is None or moment <= ends_at]
+        ahead = coming(schedule, now, COUNT)
+        if not ahead and schedule.policy().runs_left != 0:
+            return Preview(error="It would never run: its time has passed.", time_zone=zone)
+        sentence = schedule.timing.describe()
     except cron.CronError as error:
         return Preview(error=str(error), time_zone=zone)
-    if not times:
-        return Preview(error="It would never run: its time has passed.", time_zone=zone)
-    left = COUNT if schedule.max_runs is None else max(0, schedule.max_runs - schedule.planned_count)
-    notes = {moment: why for moment in times if (why := schedule.why_day_off(moment))}
-    return Preview(sentence=timing.describe(), times=_local(times, zone)[:left], time_zone=zone, notes=notes)
+    notes = {one.due_at: str(one.why_not) for one in ahead if one.why_not is not None}
+    return Preview(sentence=sentence, times=_local([one.due_at for one in ahead], zone), time_zone=zone, notes=notes)
 
 
 def _local(times: list[datetime], zone: str) -> list[datetime]:

@@ -12,10 +12,10 @@ from celery import Celery
 from django.db import close_old_connections, connection, transaction
 from kombu import Producer
 
-from runs import canaries, clock, failpoints, ledger, queue_pauses
-from runs.ledger import Unsent
+from runs import canaries, clock, failpoints, ledger, occurrences, queue_pauses
 from runs.locking import skip_locked
 from runs.models import Run
+from runs.occurrences import Unsent
 from runs.states import WAITING
 from schedules import messages
 
@@ -34,7 +34,7 @@ def publish_due(app: Celery, producer: Producer) -> int:
     Raises whatever the broker connection raises; the runs then stay in the outbox and are tried again.
     """
     now = clock.now()
-    ledger.expire_unstarted(now)
+    occurrences.expire_unstarted(now)
     batch = _reserve(now)
     if batch:
         _send(app, producer, batch)

@@ -15,11 +15,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django_celery_beat.models import PeriodicTask, PeriodicTasks
 
-from runs import audit, clock, ledger, locking, names
+from runs import audit, clock, ledger, locking, names, occurrences
 from runs.audit import Actor
 from runs.models import Run
 from runs.states import Reason, Trigger
-from schedules import backfill, kinds, planner, storage
+from schedules import backfill, kinds, planner, storage, targets
 from schedules.drafts import ScheduleDraft, validate
 from schedules.models import Schedule
 from schedules.policies import RESUME_CHOICES
@@ -36,6 +36,7 @@ def create_schedule(actor: Actor, draft: ScheduleDraft) -> Schedule:
     _require_kind(actor, draft.kind)
     validate(draft)
     with _own_name(draft):
+        targets.hold(draft.kind, draft.target_id)
         now = clock.now()
         task = storage.write_periodic_task(draft, None, enabled=True)
         schedule = Schedule(periodic_task=task, cursor_at=now, anchor_at=now, **draft.schedule_values())
@@ -61,6 +62,7 @@ def edit_schedule(
     _require_kind(actor, draft.kind)
     validate(draft, schedule)
     with _own_name(draft):
+        targets.hold(draft.kind, draft.target_id)
         schedule = _settled(schedule_id)
         if seen_version is not None and schedule.changed_at != seen_version:
             raise ValidationError(
@@ -109,7 +111,7 @@ def pause_schedule(
         schedule.paused_at = schedule.paused_at or schedule.cursor_at
         schedule.paused_until, schedule.pause_reason = until, reason
         schedule.paused_by_id = actor.pk if actor is not None else None
-        planner.withdraw_paused(schedule, reason)
+        planner.withdraw_paused(schedule)
         schedule.save()
         _enable(schedule, False)
         audit.record(actor, "paused the schedule", schedule, before=before, after=_facts(schedule), reason=reason)
@@ -209,7 +211,7 @@ def run_now(actor: Actor, schedule_id: int, *, idempotency_key: str | None = Non
     _require_kind(actor, schedule.kind)
     target = schedule.target()
     if target is None:
-        raise ValidationError("What it should run no longer exists. Edit the schedule and choose another.")
+        raise ValidationError(targets.CHOOSE_ANOTHER)
     key = f"now-{schedule.pk}-{idempotency_key}"[:64] if idempotency_key else None
     with transaction.atomic():
         if key is not None and (earlier := Run.objects.filter(idempotency_key=key).first()):
@@ -233,7 +235,7 @@ def delete_schedule(actor: Actor, schedule_id: int) -> None:
     with transaction.atomic():
         schedule = _settled(schedule_id)
         audit.record(actor, "deleted the schedule", schedule, before=_facts(schedule))
-        ledger.withdraw(schedule.pk, Reason.ENDED, "the schedule was deleted")
+        occurrences.withdraw(schedule.pk, Reason.ENDED, "the schedule was deleted")
         task = schedule.periodic_task
         rows = storage.timing_rows(task)
         task.delete()

@@ -14,11 +14,13 @@ from runs import words
 from runs.models import Run
 from runs.queries import PastRun
 from runs.states import EXCEPTIONS, State
+from schedules import targets
 from schedules.models import Schedule
 
 LATE = timedelta(minutes=1)
 """A due time is decided within seconds; after this long, nothing is deciding."""
-NO_TARGET = "What it should run no longer exists."
+LOOKED_AT = 1000
+"""How many of the schedules due soonest are looked at for things that are gone."""
 LATEST_FAILURES = 2000
 """How many of the newest failed runs are looked through for schedules whose last run is one of them."""
 _STATES = ", ".join(f"'{state.value}'" for state in EXCEPTIONS)
@@ -50,7 +52,7 @@ def status_of(
     if schedule.broken_reason:
         return Status("Broken", "bad", schedule.broken_reason)
     if not has_target:
-        return Status("Broken", "bad", NO_TARGET)
+        return Status("Broken", "bad", targets.NO_TARGET)
     if schedule.is_paused:
         return Status("Paused", "warn", schedule.pause_reason)
     if failures := _failures(schedule, runs):
@@ -76,9 +78,23 @@ def _failures(schedule: Schedule, runs: Sequence[PastRun]) -> str:
     return "The last run failed" if schedule.consecutive_failures or is_failed else ""
 
 
+def broken(schedules: QuerySet[Schedule], among: int = LOOKED_AT) -> QuerySet[Schedule]:
+    """Those that :func:`status_of` calls broken; whose thing is gone is looked for ``among`` the ones due soonest."""
+    known = schedules.exclude(broken_reason="")
+    gone = targets.soonest_without(schedules.filter(broken_reason=""), among)
+    return schedules.filter(Q(pk__in=known.values("pk")) | Q(pk__in=gone)) if gone else known
+
+
+def sound(schedules: QuerySet[Schedule]) -> QuerySet[Schedule]:
+    """Those that are not :func:`broken`."""
+    rows = schedules.filter(broken_reason="")
+    gone = targets.soonest_without(rows, LOOKED_AT)
+    return rows.exclude(pk__in=gone) if gone else rows
+
+
 def active(schedules: QuerySet[Schedule]) -> QuerySet[Schedule]:
     """Those that have a next run and are not stopped by a pause of their own."""
-    return schedules.filter(broken_reason="", paused_at=None, next_due_at__isnull=False)
+    return sound(schedules).filter(paused_at=None, next_due_at__isnull=False)
 
 
 def failing(schedules: QuerySet[Schedule]) -> QuerySet[Schedule]:
@@ -89,4 +105,4 @@ def failing(schedules: QuerySet[Schedule]) -> QuerySet[Schedule]:
     failed = Run.objects.filter(_IS_EXCEPTION, state=State.FAILED, schedule_id__isnull=False)
     newest = failed.order_by("-due_at").values("schedule_id")[:LATEST_FAILURES]
     is_last = Q(pk__in=schedules.model.objects.filter(pk__in=newest).alias(last=last_state).filter(last=State.FAILED))
-    return schedules.filter(Q(consecutive_failures__gt=0) | is_last, broken_reason="", paused_at=None)
+    return sound(schedules).filter(Q(consecutive_failures__gt=0) | is_last, paused_at=None)

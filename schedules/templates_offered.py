@@ -23,6 +23,11 @@ class Template:
     expression: str
 
     @property
+    def icon(self) -> str:
+        """The sign of its kind."""
+        return kinds.get(self.kind).icon
+
+    @property
     def url(self) -> str:
         """The form, filled in with it."""
         return f"{reverse('admin:schedules_schedule_add')}?template={self.key}"

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from runs import clock, form_errors, questions
 from runs.pages import page
 from runs.words import counted, local
-from schedules import backfill, services
+from schedules import backfill, services, targets
 from schedules.cron import CronError
 from schedules.models import Schedule
 from schedules.verb_forms import BackfillForm, PauseForm, ResumeForm
@@ -133,6 +133,7 @@ def run_now(request: HttpRequest, schedule_id: int) -> HttpResponse:
         "schedule": schedule,
         "impact": impact(schedule),
         "target": schedule.target(),
+        "choose_another": targets.CHOOSE_ANOTHER,
         "form_key": uuid.uuid4().hex,
         "title": f"Run “{schedule}” now",
     }

@@ -20,7 +20,7 @@ from runs.pages import page
 from runs.words import duration, tone
 from runs.words import state as state_word
 from schedules import change_words
-from schedules.coming import coming
+from schedules.coming import WhyNot, coming, why_not
 from schedules.cron import CronError
 from schedules.models import DeskPause, Schedule
 from schedules.status import status_of
@@ -47,6 +47,7 @@ def detail(request: HttpRequest, schedule_id: int) -> HttpResponse:
         "status": status_of(schedule, has_target=target is not None),
         "kind": job_kinds.label(schedule.kind),
         "target": target,
+        "why_not": _why_not(schedule, has_target=target is not None),
         "impact": impact(schedule),
         "reader_zone": "" if reader_zone == schedule.time_zone else reader_zone,
         "tab": tab,
@@ -86,12 +87,21 @@ def _bars(runs: list[Run]) -> list[Bar]:
     return bars
 
 
+def _why_not(schedule: Schedule, *, has_target: bool) -> WhyNot | None:
+    """Why its next due time will not run."""
+    if schedule.next_due_at is None:
+        return None
+    policy = schedule.policy(DeskPause.covering(clock.now()))
+    return why_not(schedule, schedule.next_due_at, policy, has_target=has_target)
+
+
 def _upcoming(schedule: Schedule) -> dict[str, Any]:
     if schedule.next_due_at is None:
         return {"upcoming": []}
     now = clock.now()
     try:
-        return {"upcoming": coming(schedule, now, UPCOMING_LISTED, DeskPause.covering(now))}
+        has_target = schedule.target() is not None
+        return {"upcoming": coming(schedule, now, UPCOMING_LISTED, DeskPause.covering(now), has_target=has_target)}
     except CronError as error:
         return {"upcoming": [], "unreadable": str(error)}
 

@@ -10,7 +10,6 @@ from django.http import HttpRequest
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from newsletters import services, views
@@ -19,10 +18,11 @@ from newsletters.models import Delivery, Issue, Newsletter
 from runs import words
 from runs.admin import ReadOnlyAdmin
 from runs.pages import chip
+from schedules.target_admin import KeptWhileScheduled
 
 
 @admin.register(Newsletter)
-class NewsletterAdmin(ModelAdmin):  # type: ignore[misc]
+class NewsletterAdmin(KeptWhileScheduled):
     """The recurring newsletters; when they go out is set under Schedules."""
 
     form = NewsletterForm
@@ -31,6 +31,7 @@ class NewsletterAdmin(ModelAdmin):  # type: ignore[misc]
     search_help_text = "Search by name or subject"
     list_per_page = 50
     actions = None
+    deletion_keeps = "No issue of it was ever sent. Its lists and their readers stay as they are."
     warn_unsaved_form = True
     list_fullwidth = True
     change_form_show_cancel_button = True

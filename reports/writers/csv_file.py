@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from reports.guards import guard
 from reports.storage import DraftFile
+from runs.guards import guard
 
 FLUSH_EVERY_ROWS = 500
 

@@ -40,7 +40,7 @@ def test_a_schedule_is_paused_and_resumed_from_its_row_with_the_mouse(page: Page
     assert page.url.endswith(f"{LIST}?status=active&q=night")
     page.get_by_role("link", name="Paused", exact=True).click()
     expect(row(page)).to_contain_text("Waiting for the new logo")
-    expect(row(page)).to_contain_text("paused: will be skipped")
+    expect(row(page)).to_contain_text("Will not run. Paused: Waiting for the new logo")
     row(page).get_by_role("button", name=f"Resume {NAME}").click()  # nothing was missed, so nothing is asked
     expect(page.get_by_text("is active again")).to_be_visible()
 
@@ -88,7 +88,7 @@ def test_everything_is_paused_and_every_page_says_so_until_it_is_resumed(page: P
     banner = page.locator(".al-everything-paused")
     expect(banner).to_contain_text("Everything is paused by admin")
     expect(page.get_by_role("button", name="Pause everything")).to_have_count(0)
-    expect(row(page)).to_contain_text("will be skipped")
+    expect(row(page)).to_contain_text("Will not run. Everything is paused: The mail server moves")
     page.goto("/admin/newsletters/newsletter/")
     expect(banner).to_contain_text("The mail server moves")
     page.get_by_role("button", name="Resume everything").click()

@@ -23,7 +23,7 @@ def test_the_lists_the_skip_and_its_undo_by_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_text("The next run will be skipped.")).to_be_visible()
     page.goto(f"{SCHEDULE}?tab=upcoming")
-    expect(page.get_by_text("will be skipped").first).to_be_visible()
+    expect(page.get_by_text("Skipped: somebody chose to skip it").first).to_be_visible()
     press_until_focused(page, "Take back the skip")
     page.keyboard.press("Enter")
     expect(page.get_by_text("The next run will take place after all.")).to_be_visible()

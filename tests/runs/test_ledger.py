@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
-from runs import clock, ledger, rescue
+from runs import clock, ledger, occurrences, rescue
 from runs.models import Run
 from runs.states import Reason, State, Trigger
 
@@ -20,8 +20,8 @@ def plan(**changes: object) -> Run:
     return ledger.plan(ledger.NewRun(**{**values, **changes}))  # type: ignore[arg-type]
 
 
-def occurrence(due_at: datetime, schedule_id: int = 7) -> ledger.Occurrence:
-    return ledger.Occurrence(schedule_id, "S", "test", due_at, next_publish_at=due_at)
+def occurrence(due_at: datetime, schedule_id: int = 7) -> occurrences.Occurrence:
+    return occurrences.Occurrence(schedule_id, "S", "test", due_at, next_publish_at=due_at)
 
 
 def let_lease_end(run: Run) -> None:
@@ -30,8 +30,8 @@ def let_lease_end(run: Run) -> None:
 
 def test_a_due_time_has_one_row_however_often_it_is_planned() -> None:
     due = clock.now()
-    ledger.plan_many([occurrence(due), occurrence(due + timedelta(minutes=1))], clock.now())
-    ledger.plan_many([occurrence(due), occurrence(due, schedule_id=8)], clock.now())
+    occurrences.plan_many([occurrence(due), occurrence(due + timedelta(minutes=1))], clock.now())
+    occurrences.plan_many([occurrence(due), occurrence(due, schedule_id=8)], clock.now())
     assert Run.objects.filter(schedule_id=7, due_at=due).count() == 1
     assert Run.objects.count() == 3
 
@@ -189,10 +189,10 @@ def test_publishing_marks_do_not_touch_a_run_that_was_claimed_meanwhile() -> Non
 
 def test_withdrawing_skips_what_waits_and_leaves_what_runs() -> None:
     due = clock.now()
-    ledger.plan_many([occurrence(due), occurrence(due + timedelta(seconds=1))], clock.now())
+    occurrences.plan_many([occurrence(due), occurrence(due + timedelta(seconds=1))], clock.now())
     first, second = Run.objects.order_by("due_at")
     assert ledger.claim(first.pk, "w") is not None
-    assert ledger.withdraw(7, Reason.PAUSED, "paused: new logo") == 1
+    assert occurrences.withdraw(7, Reason.PAUSED, "paused: new logo") == 1
     second.refresh_from_db()
     first.refresh_from_db()
     assert (second.state, second.reason, second.reason_text) == (State.SKIPPED, Reason.PAUSED, "paused: new logo")

@@ -9,7 +9,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from runs import clock, ledger
+from runs import clock, occurrences
 
 pytestmark = pytest.mark.django_db
 
@@ -22,10 +22,10 @@ def printed(*arguments: str) -> list[str]:
 
 def test_it_prints_one_json_object_a_line_with_the_fixed_fields() -> None:
     now = clock.now()
-    ledger.plan_many(
+    occurrences.plan_many(
         [
-            ledger.Occurrence(1, "A", "test", now - timedelta(hours=1)),
-            ledger.Occurrence(2, "B", "test", now),
+            occurrences.Occurrence(1, "A", "test", now - timedelta(hours=1)),
+            occurrences.Occurrence(2, "B", "test", now),
         ],
         now,
     )

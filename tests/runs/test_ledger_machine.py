@@ -26,7 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from runs import clock, ledger, rescue
+from runs import clock, ledger, occurrences, rescue
 from runs.models import Run
 from runs.states import FINAL, Reason, State
 from schedules import messages, publisher
@@ -112,9 +112,9 @@ class LedgerMachine(RuleBasedStateMachine):
         """Up to three of the latest due times; a slower beat plans those again that another one planned."""
         latest = self.now.replace(second=0)
         due_times = [latest - MINUTE * n for n in range(back + 1)]
-        ledger.plan_many(
+        occurrences.plan_many(
             [
-                ledger.Occurrence(
+                occurrences.Occurrence(
                     schedule, "S", "test", due, exclusive=schedule != ALLOWS_OVERLAP, next_publish_at=self.now,
                     max_attempts=2, retry_delay_seconds=30,
                     deadline_at=None if deadline is None else due + timedelta(seconds=deadline),
@@ -150,7 +150,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def deadlines_pass(self) -> None:
-        ledger.expire_unstarted(self.now)
+        occurrences.expire_unstarted(self.now)
 
     # What the broker does.
 
@@ -228,7 +228,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(schedule=st.sampled_from(SCHEDULES))
     def staff_pause(self, schedule: int) -> None:
-        ledger.withdraw(schedule, Reason.PAUSED, "paused: a test")
+        occurrences.withdraw(schedule, Reason.PAUSED, "paused: a test")
 
     @precondition(lambda self: self.expected)
     @rule(data=st.data(), is_running=st.booleans())

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 
-from runs import clock, ledger, queue_pauses
+from runs import clock, ledger, occurrences, queue_pauses
 from runs.models import AuditEntry, Run
 from runs.states import State, Trigger
 from schedules import messages, publisher
@@ -29,7 +29,7 @@ def test_nothing_is_sent_or_starts_while_it_lasts(monkeypatch: pytest.MonkeyPatc
     Run.objects.update(next_publish_at=clock.now())
     publisher.publish_due(None, None)  # type: ignore[arg-type]
     assert sent == [other.pk]
-    unsent = ledger.Unsent(plan("mail").pk, "mail", 60)
+    unsent = occurrences.Unsent(plan("mail").pk, "mail", 60)
     publisher.publish(None, None, [unsent])  # type: ignore[arg-type]
     assert sent == [other.pk], "one that was planned a moment ago waits as well"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 
-from runs import alerts, ledger, rescue
+from runs import alerts, ledger, occurrences, rescue
 from runs.models import Alert, AuditEntry, Run
 from runs.states import Reason, State, Trigger
 from schedules import events, planner, services
@@ -112,7 +112,7 @@ def test_a_missed_deadline_is_told(create: MakeSchedule, fake_clock: SetClock) -
     clock.value += timedelta(minutes=1)
     planner.plan_due()
     clock.value += timedelta(minutes=3)
-    assert ledger.expire_unstarted(clock.value) == 1
+    assert occurrences.expire_unstarted(clock.value) == 1
     assert (titles(), Alert.objects.get().detail) == (["“Weekly” missed a run"], Reason.DEADLINE.label)
 
 

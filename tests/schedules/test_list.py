@@ -88,8 +88,8 @@ def test_the_bars_are_hidden_from_screen_readers_and_lead_to_the_runs(boss: Clie
 @pytest.mark.parametrize(
     ("change", "note"),
     [
-        ({"skip_at": NOON.replace(day=21, hour=9)}, "will be skipped"),
-        ({"paused_at": NOON}, "paused: will be skipped"),
+        ({"skip_at": NOON.replace(day=21, hour=9)}, "Will not run. Skipped: somebody chose to skip it"),
+        ({"paused_at": NOON, "pause_reason": "New logo"}, "Will not run. Paused: New logo"),
         ({"paused_at": NOON, "paused_until": NOON.replace(hour=20)}, ""),
     ],
 )
@@ -100,7 +100,7 @@ def test_the_next_run_says_when_it_will_not_take_place(
     schedule = create(name="Letter", expression="0 9 * * *")
     Schedule.objects.filter(pk=schedule.pk).update(**change)
     text = rows(boss)["Letter"]
-    assert note in text and ("skipped" in text) == bool(note)
+    assert note in text and ("Will not run" in text) == bool(note)
 
 
 def test_a_holiday_and_a_pause_of_everything_are_seen_at_the_next_run(
@@ -109,11 +109,11 @@ def test_a_holiday_and_a_pause_of_everything_are_seen_at_the_next_run(
     fake_clock("2026-11-20T12:00:00")
     calendar = HolidayCalendar.objects.create(name="Own", own_days="2026-11-21 Harvest")
     create(name="Letter", expression="0 9 * * *", calendar_id=calendar.pk)
-    assert "Harvest: will be skipped" in rows(boss)["Letter"]
+    assert "Will not run. Day off: Harvest" in rows(boss)["Letter"]
     create(name="Other", expression="0 9 * * *")
-    assert "skipped" not in rows(boss)["Other"]
+    assert "Will not run" not in rows(boss)["Other"]
     desk_pause.pause_everything(None, reason="the move")
-    assert "Everything is paused" in rows(boss)["Other"] and "will be skipped" in rows(boss)["Other"]
+    assert "Will not run. Everything is paused: the move" in rows(boss)["Other"]
 
 
 @pytest.mark.parametrize(

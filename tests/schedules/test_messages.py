@@ -13,7 +13,7 @@ import redis
 from celery import Celery
 from kombu import Connection, Producer
 
-from runs.ledger import Unsent
+from runs.occurrences import Unsent
 from scheduler_site.celery import transport_options
 from schedules import messages
 from schedules.tasks import TASK

@@ -63,7 +63,7 @@ def test_what_the_form_shows_is_what_the_ledger_says(
                 pass
         rows = list(Run.objects.order_by("due_at"))
         assert [row.due_at for row in rows] == [moment.astimezone(UTC) for moment in shown.times]
-        left_out = {row.due_at: row.reason_text for row in rows if row.state == State.SKIPPED}
+        left_out = {row.due_at: f"Day off: {row.reason_text}" for row in rows if row.state == State.SKIPPED}
         assert left_out == {moment.astimezone(UTC): why for moment, why in shown.notes.items()}
         schedule.refresh_from_db()
         assert schedule.next_due_at == schedule.timing.upcoming(last, 1)[0]

@@ -12,6 +12,7 @@ from typing import Any
 from runs import queue_pauses
 from runs.models import StaffSettings
 from schedules import desk_pause
+from schedules.models import Schedule
 
 World = dict[str, Any]
 Data = dict[str, Any]
@@ -164,6 +165,10 @@ DOORS: dict[str, Door] = {
     # Reports and cleanup.
     **_model("reports_reportdefinition", "report", add={"name": "More", "data_set": "deliveries_per_day"}, change={"name": "X"}),
     **_model("cleanup_cleanuppolicy", "policy", add={"name": "More", "targets": ["sessions"], "days": 60}, change={"name": "X"}),
+    "admin:cleanup_cleanuppolicy_delete": Door(
+        ("cleanup.delete_cleanuppolicy",), {"post": "yes"}, "policy", is_form=True,
+        prepare=lambda person: Schedule.objects.all().delete(),  # while one runs it, nobody may
+    ),
     "admin:cleanup_cleanuppolicy_preview": Door(("cleanup.view_cleanuppolicy",), row="policy"),
     "admin:cleanup_cleanuppolicy_enable": Door(("cleanup.run_cleanup",), row="policy"),
     "admin:cleanup_cleanuppolicy_disable": Door(("cleanup.run_cleanup",), row="policy"),

@@ -207,7 +207,7 @@ def test_pauses_skips_holidays_and_ends_are_honoured(create: MakeSchedule) -> No
     assert words == {
         21: {"Expected", "Paused"},
         23: {"Expected", "Skipped"},
-        24: {"Expected", "Left out"},
+        24: {"Expected", "Day off"},
         25: {"Expected"},
     }
 

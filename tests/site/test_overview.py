@@ -118,7 +118,7 @@ def test_what_will_not_run_is_listed_with_its_reason_and_is_not_next(boss: Clien
     services.skip_next(None, create("Skipped letter", "0 19 * * *").pk)
     create("Evening letter")
     page = boss.get("/admin/")
-    assert [(one.schedule.name, one.why_not.split(":")[0]) for one in page.context["coming"]] == [
+    assert [(one.schedule.name, "" if one.why_not is None else one.why_not.word) for one in page.context["coming"]] == [
         ("Paused letter", "Paused"), ("Skipped letter", "Skipped"), ("Evening letter", ""),
     ]  # fmt: skip
     assert page.context["next"].schedule.name == "Evening letter"
@@ -132,13 +132,19 @@ def test_running_jobs_say_how_long_they_still_take(boss: Client) -> None:
         "running", finished_at=None, started_at=NOW - timedelta(minutes=10), progress_done=250, progress_total=1000,
         progress_unit="mails",
     )  # fmt: skip
-    assert dashboard.remaining(run, NOW) == "about 30 minutes left"
+    assert dashboard._left(run, NOW) == "about 30 min left"
     html = boss.get("/admin/overview/").content.decode()
-    assert "250 of 1,000 mails" in html and "about 30 minutes left" in html and "<progress" in html
-    for changes in ({"progress_done": 0}, {"progress_total": None}, {"started_at": NOW}, {"progress_done": 1000}):
+    assert "250 of 1,000 mails" in html and "about 30 min left" in html and "<progress" in html
+    for changes in (
+        {"progress_done": 0},
+        {"progress_total": None},
+        {"started_at": NOW},
+        {"progress_done": 1000},
+        {"attempt": 2},
+    ):
         for name, value in changes.items():
             setattr(run, name, value)
-        assert dashboard.remaining(run, NOW) == ""
+        assert dashboard._left(run, NOW) == ""
         run.refresh_from_db()
 
 

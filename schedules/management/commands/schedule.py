@@ -6,24 +6,26 @@ import json
 from argparse import ArgumentParser
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from runs import audit, clock
 from runs.audit import Actor
-from schedules import backfill, facts, kinds, phrases, services, wall_clock, zones
+from schedules import backfill, facts, kinds, phrases, services, targets, wall_clock, zones
 from schedules.drafts import ScheduleDraft
 from schedules.management.commands import _doors
 from schedules.models import HolidayCalendar, Schedule
 from schedules.policies import CALENDAR_CHOICES, MISSED_CHOICES, OVERLAP_CHOICES, RESUME_CHOICES
-from schedules.status import status_of
 
 NUMBERS = (
     "start_deadline_seconds", "time_limit_seconds", "retries", "retry_delay_seconds", "missed_cap", "jitter_seconds",
     "notify_after", "pause_after", "max_runs",
 )  # fmt: skip
 VIEW = "schedules.view_schedule"
+PIECE = 2000
+"""Schedules that are listed in one piece."""
 
 
 class Command(BaseCommand):
@@ -85,9 +87,13 @@ class Command(BaseCommand):
 
     def _list(self, actor: Actor, options: dict[str, Any]) -> None:
         audit.require(actor, VIEW, "list the schedules")
-        for schedule in Schedule.objects.select_related("periodic_task", "calendar").iterator(chunk_size=2000):
-            line = f"{status_of(schedule).word:<7} {schedule.name}: {schedule.describe()}. {facts.next_run(schedule)}"
-            self._say(options, line, facts.of(schedule))
+        rows = Schedule.objects.select_related("periodic_task", "calendar").iterator(chunk_size=PIECE)
+        while piece := list(islice(rows, PIECE)):
+            gone = targets.without(piece)
+            for schedule in piece:
+                values = facts.of(schedule, has_target=schedule.pk not in gone)
+                said = f"{schedule.name}: {values['when']}. {facts.next_run(schedule)}"
+                self._say(options, f"{values['status'].capitalize():<7} {said}", values)
 
     def _show(self, actor: Actor, options: dict[str, Any]) -> None:
         schedule = _found(options)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reports.guards import guard
+from runs.guards import guard
 
 DANGEROUS = [
     "=1+1", "=cmd|' /C calc'!A0", "+49 30 1234567", "-2+3", "@SUM(A1:A9)", "\t=1", "\r=1", "\n=1", "\tplain", "\rplain",
