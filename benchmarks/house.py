@@ -27,10 +27,12 @@ def report(name: str, value: float, unit: str, **params: Any) -> None:
     print(json.dumps({"name": name, "value": round(value, 4), "unit": unit, "params": params}), flush=True)
 
 
-def options(description: str) -> argparse.Namespace:
-    """``--quick`` is all that every benchmark takes."""
+def options(description: str, *, rows: bool = False) -> argparse.Namespace:
+    """``--quick`` is all that every benchmark takes; those with ``rows`` can be asked for more of them."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="smaller counts; ends within 50 seconds")
+    if rows:
+        parser.add_argument("--rows", type=int, help="runs in the ledger; ten million take some six minutes to write")
     return parser.parse_args()
 
 

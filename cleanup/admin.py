@@ -15,12 +15,13 @@ from cleanup import services, targets, views
 from cleanup.forms import HoldForm, PolicyForm
 from cleanup.models import CleanupPolicy, Hold
 from runs import words
+from runs.deleted_meanwhile import KeepsWhatWasTyped
 from runs.pages import chip
 from schedules.target_admin import KeptWhileScheduled
 
 
 @admin.register(CleanupPolicy)
-class CleanupPolicyAdmin(KeptWhileScheduled):
+class CleanupPolicyAdmin(KeptWhileScheduled, KeepsWhatWasTyped):
     """Each policy: what, how old, and whether it is on."""
 
     form = PolicyForm
@@ -82,6 +83,7 @@ class HoldAdmin(ModelAdmin):  # type: ignore[misc]
 
     form = HoldForm
     list_display = ("target", "object_id", "reason", "until", "created_by")
+    list_select_related = ("created_by",)
     actions = None
     show_full_result_count = False
     fields = ("target", "object_id", "reason", "until")

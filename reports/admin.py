@@ -19,13 +19,14 @@ from reports.forms import ReportForm
 from reports.models import Artefact, ReportDefinition, ReportRun
 from runs import words
 from runs.admin import ReadOnlyAdmin
+from runs.deleted_meanwhile import KeepsWhatWasTyped
 from runs.pages import chip
 from schedules import zones
 from schedules.target_admin import KeptWhileScheduled
 
 
 @admin.register(ReportDefinition)
-class ReportDefinitionAdmin(KeptWhileScheduled):
+class ReportDefinitionAdmin(KeptWhileScheduled, KeepsWhatWasTyped):
     """What is counted; when it is made is set under Schedules."""
 
     form = ReportForm

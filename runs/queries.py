@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from runs.models import Run
-from runs.states import State
+from runs.states import WAITING, State
 
 # Of each schedule only its newest runs are read, from the index that has them in this order, however many there are.
 _NEWEST = {
@@ -74,6 +74,13 @@ def runs_of_schedule(schedule_id: int) -> QuerySet[Run]:
 def running() -> QuerySet[Run]:
     """Runs that a worker is performing now."""
     return Run.objects.filter(state=State.RUNNING).order_by("-started_at")
+
+
+def oldest_waiting(now: datetime) -> Run | None:
+    """The due run that has waited longest for a worker."""
+    # From the small index of what is not finished: by the order of their due times every run ever made would be read.
+    waiting = Run.objects.filter(finished_at=None).order_by().values("pk")
+    return Run.objects.filter(pk__in=waiting, state__in=WAITING, due_at__lte=now).order_by("due_at").first()
 
 
 def needing_attention(since: datetime) -> QuerySet[Run]:

@@ -17,6 +17,7 @@ from runs import job_kinds, words
 from runs.models import Run
 from runs.states import Trigger
 from scheduler_site import calendar_coming, density
+from scheduler_site.calendar_cells import Cells
 from scheduler_site.calendar_coming import Several
 from scheduler_site.calendar_words import counts_in_words, worst
 from schedules.coming import why_not
@@ -169,7 +170,7 @@ def _coming_lines(
 ) -> Iterator[Line]:
     schedule = several.schedule
     try:
-        (load,) = calendar_coming.tally(several, [start, end], desk_pauses)
+        (load,) = calendar_coming.tally(several, Cells([start, end]), desk_pauses)
     except CronError:
         return
     if not load.expected and not load.left_out:

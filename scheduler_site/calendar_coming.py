@@ -6,16 +6,20 @@ as the different timings among them.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import pairwise
+from heapq import merge
+from itertools import groupby, pairwise
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from django.db.models import Count, Min, Q, QuerySet
 
 from scheduler_site import density
+from scheduler_site.calendar_cells import Cells, Counts
 from schedules import targets, wall_clock, zones
 from schedules.coming import why_not
 from schedules.models import DeskPause, HolidayCalendar, Schedule
@@ -23,6 +27,12 @@ from schedules.policies import Pause, Policy
 
 AT_MOST = 2000
 """Different timings, and schedules with rules of their own, that one page evaluates."""
+ALL_AT_MOST = 50_000
+"""The same for whoever chooses to wait for all of them: some seconds."""
+BUDGET_SECONDS = 0.15
+"""Evaluating takes no longer, so that the page is there within half a second whatever the number of schedules."""
+AT_LEAST = 100
+"""So many are evaluated in any case."""
 TIMING = (
     "mode", "expression", "time_zone", "every_seconds", "anchor_at", "once_at", "calendar_id", "calendar_rule",
 )  # fmt: skip
@@ -47,6 +57,8 @@ class Coming:
     of: int = 0
     """Schedules that should have been."""
     unreadable: int = 0
+    was_cut: bool = False
+    """Whether the time was up before all had been looked at."""
 
     @property
     def is_partial(self) -> bool:
@@ -67,24 +79,34 @@ class Several:
     """Whether what they run exists."""
 
 
-def per_cell(edges: Sequence[datetime], now: datetime, kind: str = "") -> Coming:
-    """What falls due in each cell from the schedules' next due times on, rules and pauses honoured."""
+def per_cell(edges: Sequence[datetime], now: datetime, kind: str = "", *, counts_all: bool = False) -> Coming:
+    """What falls due in each cell from the schedules' next due times on, rules and pauses honoured.
+
+    Of very many only the soonest are looked at, as far as that goes while somebody waits, unless ``counts_all``.
+    """
     coming = Coming([Load() for _ in edges[1:]])
+    cells = Cells(edges)
     if edges[-1] <= now:
         return coming
     desk_pauses = DeskPause.covering(now)
-    for several in candidates(edges[-1], now, kind):
+    started, at_most = 0.0, ALL_AT_MOST if counts_all else AT_MOST
+    for number, several in enumerate(candidates(edges[-1], now, kind, at_most)):
+        started = started or time.thread_time()  # not before the database has answered
+        if number >= AT_LEAST and not counts_all and time.thread_time() - started > BUDGET_SECONDS:
+            coming.was_cut = True
+            break
         try:
-            loads = tally(several, edges, desk_pauses)
+            expected, left_out = _shares(several, cells, desk_pauses)
         except (ValueError, ArithmeticError):  # unreadable: the planner shows it broken
             coming.unreadable += several.count
-            loads = []
+            expected = left_out = Counter()
         coming.counted += several.count
-        for total, load in zip(coming.loads, loads, strict=False):
-            total.expected += load.expected * several.count
-            total.left_out += load.left_out * several.count
+        for cell, count in expected.items():
+            coming.loads[cell].expected += count * several.count
+        for cell, count in left_out.items():
+            coming.loads[cell].left_out += count * several.count
     coming.of = coming.counted
-    if coming.counted >= AT_MOST:
+    if coming.was_cut or coming.counted >= at_most:
         coming.of = max(coming.counted, due_by(edges[-1], kind).count())
     return coming
 
@@ -95,17 +117,21 @@ def due_by(end: datetime, kind: str = "") -> QuerySet[Schedule]:
     return rows.filter(kind=kind) if kind else rows
 
 
-def candidates(end: datetime, now: datetime, kind: str = "") -> Iterator[Several]:
-    """Everything due before ``end``, the soonest first: those alike together, then those with rules of their own."""
-    rows = due_by(end, kind)
-    gone = targets.soonest_without(rows, AT_MOST)
+def candidates(end: datetime, now: datetime, kind: str = "", at_most: int = AT_MOST) -> Iterator[Several]:
+    """Everything due before ``end``, the soonest first; those alike together."""
+    gone = targets.soonest_without(due_by(end, kind), AT_MOST)
+    several = (_alike(end, now, kind, at_most, gone), _special(end, now, kind, at_most, gone))
+    return merge(*several, key=attrgetter("since"))
+
+
+def _alike(end: datetime, now: datetime, kind: str, at_most: int, gone: set[int]) -> Iterator[Several]:
     groups = (
         alike(now, gone, kind)
         .filter(next_due_at__lt=end)
         .order_by()
         .values(*TIMING)
         .annotate(count=Count("pk"), since=Min("next_due_at"))
-        .order_by("since")[:AT_MOST]
+        .order_by("since")[:at_most]
     )
     found = [(row.pop("count"), row.pop("since"), row) for row in groups]
     calendars = HolidayCalendar.objects.in_bulk({row["calendar_id"] for _, _, row in found if row["calendar_id"]})
@@ -114,8 +140,13 @@ def candidates(end: datetime, now: datetime, kind: str = "") -> Iterator[Several
         if schedule.calendar_id is not None:
             schedule.calendar = calendars[schedule.calendar_id]
         yield Several(schedule, since, count, row)
-    special = rows.filter(_SPECIAL | Q(next_due_at__lte=now) | Q(pk__in=gone))
-    for schedule in special.select_related("calendar", "periodic_task").order_by("next_due_at")[:AT_MOST]:
+
+
+def _special(end: datetime, now: datetime, kind: str, at_most: int, gone: set[int]) -> Iterator[Several]:
+    """Those with rules of their own, those whose time has come, and those that have nothing to run."""
+    special = due_by(end, kind).filter(_SPECIAL | Q(next_due_at__lte=now) | Q(pk__in=gone))
+    ordered = special.select_related("calendar", "periodic_task").order_by("next_due_at")[:at_most]
+    for schedule in ordered.iterator(chunk_size=100):
         assert schedule.next_due_at is not None
         yield Several(schedule, schedule.next_due_at, has_target=schedule.pk not in gone)
 
@@ -137,40 +168,46 @@ _SPECIAL = (
 )
 
 
-def tally(several: Several, edges: Sequence[datetime], desk_pauses: Sequence[Pause]) -> list[Load]:
+def tally(several: Several, cells: Cells, desk_pauses: Sequence[Pause]) -> list[Load]:
     """What one of them brings to each cell. Raises CronError when it cannot be read."""
+    expected, left_out = _shares(several, cells, desk_pauses)
+    return [Load(expected[number], left_out[number]) for number in range(len(cells.edges) - 1)]
+
+
+def _shares(several: Several, cells: Cells, desk_pauses: Sequence[Pause]) -> tuple[Counts, Counts]:
+    """By cell: what runs, and what is left out."""
     schedule = several.schedule
     policy = schedule.policy(desk_pauses)
-    loads = [Load() for _ in edges[1:]]
+    edges = cells.edges
     # A schedule that ends after a number of runs uses some of them up before the first cell.
     start = several.since if policy.runs_left is not None else max(edges[0], several.since)
     end = edges[-1] if schedule.ends_at is None else min(edges[-1], schedule.ends_at + density.TICK)
-    count = density.counter(schedule.timing, start, end)
+    expected: Counts = Counter()
+    left_out: Counts = Counter()
     left = policy.runs_left
-    for since, until in _pieces(schedule, policy, edges, start, end):
-        number = count(since, until)
-        if left == 0:
-            break
-        if not number:
-            continue
-        cell = bisect_right(edges, since) - 1
-        if why_not(schedule, since, policy, has_target=several.has_target):
-            if cell >= 0:
-                loads[cell].left_out += number
-            continue
-        if left is not None:
-            number = min(number, left)
-            left -= number
-        if cell >= 0:
-            loads[cell].expected += number
-    return loads
+    if left == 0:
+        return expected, left_out
+    for since, until, is_out in _stretches(several, policy, start, end):
+        found = cells.count(schedule.timing, since, until)
+        if is_out:
+            left_out.update(found)
+        elif left is None:
+            expected.update(found)
+        else:
+            left = max(0, left - density.counter(schedule.timing, since, until)(since, min(until, edges[0])))
+            for number in sorted(found):
+                taken = min(found[number], left)
+                expected[number] += taken
+                left -= taken
+    return expected, left_out
 
 
-def _pieces(
-    schedule: Schedule, policy: Policy, edges: Sequence[datetime], start: datetime, end: datetime
-) -> Iterable[tuple[datetime, datetime]]:
-    """Cuts the stretch wherever a cell, a pause, the skipped time or (with a calendar) a day begins or ends."""
-    cuts = {start, end, *edges}
+def _stretches(
+    several: Several, policy: Policy, start: datetime, end: datetime
+) -> Iterator[tuple[datetime, datetime, bool]]:
+    """From ``start`` to ``end``, cut wherever it turns from running to being left out, and which of the two it is."""
+    schedule = several.schedule
+    cuts = {start, end}
     for pause in policy.pauses:
         cuts |= {pause.start} if pause.end is None else {pause.start, pause.end}
     if policy.skip_at is not None:
@@ -183,4 +220,10 @@ def _pieces(
             cuts.add(wall_clock.instant(datetime.combine(day, datetime.min.time()), zone))
             day += timedelta(days=1)
     inside = sorted(cut for cut in cuts if start <= cut <= end)
-    return pairwise(inside)
+    pieces = [
+        (since, until, why_not(schedule, since, policy, has_target=several.has_target) is not None)
+        for since, until in pairwise(inside)
+    ]
+    for is_out, alike_ones in groupby(pieces, key=itemgetter(2)):
+        neighbours = list(alike_ones)
+        yield neighbours[0][0], neighbours[-1][1], is_out

@@ -186,7 +186,7 @@ def agenda(request: HttpRequest, year: int, number: int, day: int) -> HttpRespon
 
 def _cells(request: HttpRequest, edges: list[datetime]) -> tuple[list[Cell], dict[str, Any]]:
     now, kind, may_see_runs = clock.now(), _kind(request), request.user.has_perm("runs.view_run")
-    ahead = calendar_coming.per_cell(edges, now, kind)
+    ahead = calendar_coming.per_cell(edges, now, kind, counts_all=request.GET.get("count") == "all")
     behind: list[Counter[str]] = [Counter() for _ in ahead.loads]
     if may_see_runs and edges[0] <= now:
         behind = calendar_past.per_cell(edges, kind)

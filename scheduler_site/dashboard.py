@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from runs import clock, job_kinds, pace, queries, words
 from runs.models import Alert, Notice, QueuePause, Run
-from runs.states import OPEN, WAITING, State
+from runs.states import OPEN, State
 from scheduler_site import health, overview_chart
 from schedules import desk_pause, status, targets, templates_offered
 from schedules.coming import WhyNot, why_not
@@ -144,7 +144,7 @@ def signs(now: datetime) -> list[Sign]:
         Sign(name, "Up" if parts[key]["ok"] else "Down", "good" if parts[key]["ok"] else "bad", parts[key]["words"])
         for key, name in names.items()
     ]
-    oldest = Run.objects.filter(state__in=WAITING, due_at__lte=now).order_by("due_at").first()
+    oldest = queries.oldest_waiting(now)
     if oldest is None:
         return [*strip, Sign("Waiting", "Nothing", "good", "Every due run has been taken by a worker.")]
     age = now - oldest.due_at

@@ -52,7 +52,7 @@ def _count_cron(spec: cron.CronSpec, since: datetime, until: datetime) -> int:
     day = since.astimezone(zone).date()
     count, start = 0, since
     while start < until:
-        midnight, following, is_even = _day(spec.timezone, day)
+        midnight, following, is_even = day_of(spec.timezone, day)
         end = min(until, following)
         if start < end:
             if not is_even:
@@ -78,7 +78,7 @@ def _pairs_before(spec: cron.CronSpec, since_midnight: timedelta) -> int:
 
 
 @lru_cache(maxsize=4000)
-def _day(zone_name: str, day: date) -> tuple[datetime, datetime, bool]:
+def day_of(zone_name: str, day: date) -> tuple[datetime, datetime, bool]:
     """A date's first instant and the next date's, and whether the clocks stand still between the two."""
     zone = ZoneInfo(zone_name)
     start = wall_clock.instant(datetime.combine(day, datetime.min.time()), zone).astimezone(UTC)

@@ -111,7 +111,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     )
     for row in recent.values("state", "kind").annotate(count=Count("id")):
         runs.labels(row["state"], row["kind"]).set(row["count"])
-    waiting = Run.objects.filter(state__in=WAITING).order_by()
+    waiting = Run.objects.filter(finished_at=None, state__in=WAITING).order_by()
     figures = waiting.aggregate(count=Count("id"), oldest=Min("due_at"))
     Gauge("almanac_runs_waiting", "Runs that no worker has claimed", registry=registry).set(figures["count"])
     age = (now - figures["oldest"]).total_seconds() if figures["oldest"] else 0

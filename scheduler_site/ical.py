@@ -19,6 +19,7 @@ from icalendar import Calendar, Event
 from runs import clock
 from runs.models import StaffSettings
 from scheduler_site import calendar_agenda, calendar_coming, calendar_days, density, feed
+from scheduler_site.calendar_cells import Cells
 from scheduler_site.calendar_coming import Several
 from schedules import targets, zones
 from schedules.coming import why_not
@@ -81,9 +82,12 @@ def build(owner: User, now: datetime) -> Calendar:
     schedules = list(rows.order_by("next_due_at", "pk")[: SCHEDULES + 1])
     desk_pauses = DeskPause.covering(now)
     gone = targets.without(schedules[:SCHEDULES])
+    today = now.astimezone(zone).date()
+    days = [today + timedelta(days=number) for number in range(AHEAD_DAYS)]
+    cells = Cells(calendar_days.day_edges(days, zone))
     for schedule in schedules[:SCHEDULES]:
         several = Several(schedule, schedule.next_due_at or now, has_target=schedule.pk not in gone)
-        entries += _coming(several, now, zone, desk_pauses)
+        entries += _coming(several, days, cells, desk_pauses)
     entries.sort(key=lambda entry: (entry.at, entry.key))
     if was_cut or len(schedules) > SCHEDULES or len(entries) > EVENTS:
         entries = [_cut_short(now, zone), *entries[:EVENTS]]
@@ -111,16 +115,14 @@ def _past(now: datetime, zone: ZoneInfo) -> tuple[list[Entry], bool]:
     return entries, was_cut
 
 
-def _coming(several: Several, now: datetime, zone: ZoneInfo, desk_pauses: list[Pause]) -> Iterator[Entry]:
+def _coming(several: Several, days: list[date], cells: Cells, desk_pauses: list[Pause]) -> Iterator[Entry]:
     schedule = several.schedule
     url = reverse("admin:schedules_schedule_detail", args=[schedule.pk])
-    first_day = now.astimezone(zone).date()
-    days = [first_day + timedelta(days=number) for number in range(AHEAD_DAYS)]
-    edges = calendar_days.day_edges(days, zone)
+    edges = cells.edges
     key, changed, said = f"schedule-{schedule.pk}", schedule.changed_at, schedule.describe()
     try:
         policy = schedule.policy(desk_pauses)
-        loads = calendar_coming.tally(several, edges, desk_pauses)
+        loads = calendar_coming.tally(several, cells, desk_pauses)
         end = edges[-1] if schedule.ends_at is None else min(edges[-1], schedule.ends_at + density.TICK)
         for day, load, start, until in zip(days, loads, edges, edges[1:], strict=False):
             number, left = load.expected + load.left_out, load.expected

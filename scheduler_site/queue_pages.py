@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from runs import form_errors, queue_pauses
+from runs import form_errors, questions, queue_pauses, typing_kept
 from runs.pages import page
 from scheduler_site import queues
 
@@ -42,12 +42,13 @@ def live(request: HttpRequest) -> HttpResponse:
     return render(request, "scheduler_site/_queues.html", queues.facts())
 
 
+@typing_kept.keeps_typing
 @require_http_methods(["GET", "POST"])
 def pause(request: HttpRequest, queue: str) -> HttpResponse:
     """Asks why; pauses on POST."""
     _require(request, queue_pauses.PERMISSION)
     _require_known(queue)
-    form = PauseQueueForm(request.POST or None)
+    form = PauseQueueForm(**questions.answered(request, "reason"))
     if request.method == "POST" and form.is_valid():
         try:
             queue_pauses.pause_queue(request.user, queue, reason=form.cleaned_data["reason"])

@@ -6,16 +6,18 @@ Anonymous attempts are only logged: anybody could fill the table with them.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, models, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from runs import audit
-from scheduler_site import views
+from runs import audit, typing_kept
+from scheduler_site import list_actions, views
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +32,22 @@ class Refusals:
         response = self._get_response(request)
         if response.status_code == 405 and not response.streaming and not response.content:
             return views.wrong_method(request, response)
-        if _is_turned_away(request, response):
-            _record(request, "is not staff")
+        if _is_sent_to_sign_in(request, response):
+            if request.user.is_authenticated:
+                _record(request, "is not staff")
+            else:
+                typing_kept.keep(request, response)
         return response
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> HttpResponse | None:
+        """Django shows the list again, without a word, to whoever sends an action that it does not offer them."""
+        action = list_actions.refused(request)
+        if action is None:
+            return None
+        _record(request, "may not do this with rows of the list", action)
+        return views.forbidden(request, PermissionDenied(list_actions.WORDS))
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         """Called after the view's own transactions have ended, so that nothing takes the entry back."""
@@ -43,21 +58,34 @@ class Refusals:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """403 for a form without our token: opened too long ago, or sent from somewhere else."""
+    """403 for a form without our token: opened too long ago, or sent from somewhere else.
+
+    An answer to a question that our own page sent is asked for once more instead, with what was typed.
+    """
     _record(request, f"not sent from our own page: {reason}")
-    return views.csrf_failed(request)
+    if not (typing_kept.is_keeping(request) and _is_from_here(request)):
+        return views.csrf_failed(request)
+    again = HttpResponseRedirect(request.get_full_path())
+    typing_kept.keep(request, again)
+    return again
 
 
-def _is_turned_away(request: HttpRequest, response: HttpResponse) -> bool:
-    """Whether somebody signed in, who is no staff, was sent to the sign-in page of the admin."""
+def _is_from_here(request: HttpRequest) -> bool:
+    """Whether the browser says that a page of ours sent it; every browser that we know says so of a form."""
+    origin = request.headers.get("Origin", "")
+    return origin == f"{request.scheme}://{request.get_host()}" or origin in settings.CSRF_TRUSTED_ORIGINS
+
+
+def _is_sent_to_sign_in(request: HttpRequest, response: HttpResponse) -> bool:
+    """Whether the admin sent somebody, who is no staff or not signed in, to its sign-in page."""
     user = getattr(request, "user", None)
     if response.status_code != 302 or user is None or not request.path.startswith(reverse("admin:index")):
         return False
     is_to_sign_in = response.headers.get("Location", "").startswith(reverse("admin:login"))
-    return bool(is_to_sign_in and user.is_authenticated and not user.is_staff)
+    return bool(is_to_sign_in and not (user.is_authenticated and user.is_staff))
 
 
-def _record(request: HttpRequest, reason: str) -> None:
+def _record(request: HttpRequest, reason: str, action: str = "") -> None:
     user = getattr(request, "user", None)
     who = user if user is not None and user.is_authenticated else None
     logger.warning("refused: %s %s %r (%s)", who or "somebody", request.method, request.path, reason)
@@ -65,12 +93,12 @@ def _record(request: HttpRequest, reason: str) -> None:
         return
     try:
         with transaction.atomic():
-            audit.record_refusal(_attempt(request, who, reason))
+            audit.record_refusal(_attempt(request, who, reason, action))
     except DatabaseError:  # the refusal itself must reach the person in any case
         logger.exception("a refused attempt could not be recorded")
 
 
-def _attempt(request: HttpRequest, actor: audit.Actor, reason: str) -> audit.Attempt:
+def _attempt(request: HttpRequest, actor: audit.Actor, reason: str, action: str) -> audit.Attempt:
     """What the address and the method say of it; never what was typed."""
     where = f"{request.method} {request.path}"
     model, verb, number = _named(request)
@@ -80,7 +108,7 @@ def _attempt(request: HttpRequest, actor: audit.Actor, reason: str) -> audit.Att
         return audit.Attempt(actor, "open the page" if is_asking else "use the page", "", "", request.path[:200], why)
     row = model._default_manager.filter(pk=number).first() if number.isdigit() else None
     noun = str(model._meta.verbose_name)
-    action = f"open the {noun}" if is_asking and verb != "changelist" else _verb(verb, model)
+    action = action or (f"open the {noun}" if is_asking and verb != "changelist" else _verb(verb, model))
     return audit.Attempt(
         actor, action[:60], model._meta.label_lower, number[:40], str(row or request.path)[:200], why
     )  # fmt: skip

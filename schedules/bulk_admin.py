@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ValidationError
@@ -10,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from runs import form_errors
+from runs import form_errors, questions, typing_kept
 from runs.pages import page
 from runs.row_numbers import row_number
 from runs.words import counted
@@ -25,6 +27,19 @@ class BulkVerbs(ModelAdmin):  # type: ignore[misc]
     """The list's actions."""
 
     actions = ("pause_selected", "resume_selected")
+
+    @typing_kept.keeps_typing
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """The list; for whoever had to sign in again while they gave the reason of many, that question first."""
+        typed = typing_kept.of(request)
+        if typed is not None and typed.get("action") == "pause_selected" and self.has_pause_permission(request):
+            asked = self.pause_selected(request, Schedule.objects.none())
+            if asked is not None:
+                return asked
+        answer = super().changelist_view(request, extra_context)
+        if request.method == "POST":
+            typing_kept.forget(request, answer)
+        return answer
 
     def get_actions(self, request: HttpRequest) -> dict[str, object]:
         """Without the stock deletion of many, which would go past the service."""
@@ -41,16 +56,17 @@ class BulkVerbs(ModelAdmin):  # type: ignore[misc]
         chosen = self._chosen(request, queryset)
         if not chosen:
             return None
-        is_confirmed = "confirmed" in request.POST
-        form = PauseForm(request.POST if is_confirmed else None, time_zone=timezone.get_current_timezone_name())
-        if is_confirmed and form.is_valid():
+        form = PauseForm(**questions.answered(request, "confirmed"), time_zone=timezone.get_current_timezone_name())
+        if form.is_bound and form.is_valid():
             try:
                 self._tell(request, bulk.pause_many(request.user, chosen, **form.cleaned_data), "paused.")
             except ValidationError as error:
                 form_errors.show(form, error)
             else:
                 return None
-        schedules = list(Schedule.objects.filter(pk__in=chosen).select_related("periodic_task"))
+        schedules = (
+            Schedule.objects.filter(pk__in=chosen).order_by("periodic_task__name").select_related("periodic_task")
+        )
         title = f"Pause {counted(len(schedules), 'schedule')}"
         return page(request, "schedules/pause_many.html", {"schedules": schedules, "form": form, "title": title})
 
@@ -63,11 +79,12 @@ class BulkVerbs(ModelAdmin):  # type: ignore[misc]
 
     def _chosen(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> list[int]:
         """The chosen schedules' numbers; none, and said why, when they are more than go at once."""
-        if request.POST.get("select_across") == "1" and "confirmed" not in request.POST:
+        sent = typing_kept.of(request) or request.POST
+        if sent.get("select_across") == "1" and "confirmed" not in sent:
             chosen = list(queryset.order_by("pk").values_list("pk", flat=True)[: bulk.MOST + 1])
         else:
             # As they were chosen: one that has left this tab or was deleted since then is named, not dropped.
-            listed = request.POST.getlist(ACTION_CHECKBOX_NAME)
+            listed = sent.getlist(ACTION_CHECKBOX_NAME)
             chosen = list(dict.fromkeys(number for number in map(row_number, listed) if number is not None))
         if len(chosen) <= bulk.MOST:
             return chosen

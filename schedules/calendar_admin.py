@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 
+from runs.deleted_meanwhile import KeepsWhatWasTyped
 from schedules import calendars, working_days
 from schedules.models import HolidayCalendar
 from schedules.verb_forms import CalendarForm
@@ -17,7 +20,7 @@ LISTED = 20
 
 
 @admin.register(HolidayCalendar)
-class HolidayCalendarAdmin(ModelAdmin):  # type: ignore[misc]
+class HolidayCalendarAdmin(KeepsWhatWasTyped):
     """Which days are off, for the schedules that follow the calendar."""
 
     form = CalendarForm
@@ -42,9 +45,13 @@ class HolidayCalendarAdmin(ModelAdmin):  # type: ignore[misc]
         country = working_days.countries().get(obj.country, "")
         return f"{country} {obj.subdivision}".strip() or "Own days only"
 
-    @admin.display(description="Schedules that follow it")
-    def followers(self, obj: HolidayCalendar) -> int:
-        return obj.schedules.count()
+    def get_queryset(self, request: HttpRequest) -> QuerySet[HolidayCalendar]:
+        counted: QuerySet[HolidayCalendar] = super().get_queryset(request).annotate(follower_count=Count("schedules"))
+        return counted
+
+    @admin.display(description="Schedules that follow it", ordering="follower_count")
+    def followers(self, obj: Any) -> int:
+        return int(obj.follower_count)
 
     @admin.display(description="Next day off")
     def next_day_off(self, obj: HolidayCalendar) -> str:

@@ -26,10 +26,11 @@ def banner(request: HttpRequest) -> dict[str, Any]:
 
 
 @questions.by_post
+@questions.asks_again
 def pause_everything(request: HttpRequest) -> HttpResponse:
     """Names what it stops and asks why; stops it once a reason is there."""
     _require(request)
-    form = EverythingForm(request.POST if "reason" in request.POST else None)
+    form = EverythingForm(**questions.answered(request, "reason"))
     if form.is_bound and form.is_valid():
         try:
             desk_pause.pause_everything(request.user, reason=form.cleaned_data["reason"])
@@ -47,9 +48,14 @@ def pause_everything(request: HttpRequest) -> HttpResponse:
 
 
 @questions.by_post
+@questions.asks_again
 def resume_everything(request: HttpRequest) -> HttpResponse:
     """Ends the pause of everything; nothing that fell into it is run."""
     _require(request)
+    if request.method != "POST":
+        questions.typed(request)
+        context = {"title": "Resume everything"}
+        return questions.ask(request, "schedules/resume_everything.html", context, back=_list(request))
     if desk_pause.resume_everything(request.user) is None:
         messages.info(request, "Everything was resumed already.")
     else:

@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 
+from runs.deleted_meanwhile import KeepsWhatWasTyped
 from schedules import calendar_admin as calendar_admin
 from schedules import kinds, prefills, saving, services, templates_offered, zones
 from schedules.forms import ScheduleForm, rules_as_fields
@@ -23,7 +23,7 @@ KEYS_KEPT = 20
 _TIMES = "mode == 'daily' || mode == 'weekly' || mode == 'monthly'"
 
 
-class ScheduleFormPage(ModelAdmin):  # type: ignore[misc]
+class ScheduleFormPage(KeepsWhatWasTyped):
     """The form half of the schedules' admin."""
 
     form = ScheduleForm

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from runs import clock, form_errors, questions
+from runs import clock, form_errors, questions, typing_kept
 from runs.pages import page
 from runs.words import counted, local
 from schedules import backfill, services, targets
@@ -23,6 +23,7 @@ from schedules.views import impact, visible
 
 
 @questions.by_post
+@questions.asks_again
 def pause(request: HttpRequest, schedule_id: int) -> HttpResponse:
     """Asks why and until when; pauses once a reason is there."""
     schedule = visible(request, schedule_id, "schedules.pause_schedule")
@@ -30,7 +31,7 @@ def pause(request: HttpRequest, schedule_id: int) -> HttpResponse:
         by = f" by {schedule.paused_by}" if schedule.paused_by else ""
         messages.warning(request, f"“{schedule}” is paused already{by}: {schedule.pause_reason}. Nothing was changed.")
         return questions.leave(request, _back(request, schedule))
-    form = PauseForm(request.POST if "reason" in request.POST else None, time_zone=schedule.time_zone)
+    form = PauseForm(**questions.answered(request, "reason"), time_zone=schedule.time_zone)
     if form.is_bound and form.is_valid():
         try:
             services.pause_schedule(
@@ -48,6 +49,7 @@ def pause(request: HttpRequest, schedule_id: int) -> HttpResponse:
 
 
 @questions.by_post
+@questions.asks_again
 def resume(request: HttpRequest, schedule_id: int) -> HttpResponse:
     """Resumes at once where the pause left nothing out; else shows what it was and asks what becomes of it."""
     schedule = visible(request, schedule_id, "schedules.pause_schedule")
@@ -57,9 +59,9 @@ def resume(request: HttpRequest, schedule_id: int) -> HttpResponse:
         return questions.leave(request, back)
     missed = backfill.left_out_by_pause(schedule)
     may_run = bool(missed) and request.user.has_perm("schedules.run_schedule")
-    form = ResumeForm(request.POST if "run" in request.POST else None)
+    form = ResumeForm(**questions.answered(request, "run"))
     is_answered = form.is_valid() if form.is_bound else "confirmed" in request.POST or not missed
-    if is_answered:
+    if request.method == "POST" and is_answered:
         run = form.cleaned_data["run"] if form.is_bound else "none"
         try:
             services.resume_schedule(request.user, schedule.pk, run=run)
@@ -86,11 +88,12 @@ def _made_up(run: str, missed: int) -> str:
     return f"{counted(missed, 'run')} {'is' if missed == 1 else 'are'} being made up for, one after another."
 
 
+@typing_kept.keeps_typing
 @require_http_methods(["GET", "HEAD", "POST"])
 def backfill_past(request: HttpRequest, schedule_id: int) -> HttpResponse:
     """Lists the due times of a stretch of the past; runs them on POST, once per shown list."""
     schedule = visible(request, schedule_id, "schedules.run_schedule")
-    asked = request.POST if request.method == "POST" else request.GET
+    asked = request.POST if request.method == "POST" else request.GET or questions.typed(request)
     form = BackfillForm(asked if "start" in asked else None, time_zone=schedule.time_zone)
     due_times: list[datetime] = []
     if form.is_bound and form.is_valid():
@@ -117,6 +120,7 @@ def backfill_past(request: HttpRequest, schedule_id: int) -> HttpResponse:
 
 
 @questions.by_post
+@questions.asks_again
 def run_now(request: HttpRequest, schedule_id: int) -> HttpResponse:
     """Names what will happen and how many it concerns; starts it when that is confirmed, once per shown question."""
     schedule = visible(request, schedule_id, "schedules.run_schedule")
@@ -129,6 +133,7 @@ def run_now(request: HttpRequest, schedule_id: int) -> HttpResponse:
             return questions.leave(request, back)
         messages.success(request, f"“{schedule}” was started.")
         return questions.leave(request, reverse("admin:runs_run_change", args=[run.pk]))
+    questions.typed(request)
     context = {
         "schedule": schedule,
         "impact": impact(schedule),
@@ -141,9 +146,15 @@ def run_now(request: HttpRequest, schedule_id: int) -> HttpResponse:
 
 
 @questions.by_post
+@questions.asks_again
 def skip_next(request: HttpRequest, schedule_id: int) -> HttpResponse:
     """Skips the next due time, or takes the skip back."""
     schedule = visible(request, schedule_id, "schedules.pause_schedule")
+    if request.method != "POST":
+        is_undo = "undo" in questions.typed(request)
+        title = f"Skip the next run of “{schedule}”" if not is_undo else f"Take back the skip of “{schedule}”"
+        context = {"schedule": schedule, "is_undo": is_undo, "title": title}
+        return questions.ask(request, "schedules/skip_next.html", context, back=_back(request, schedule))
     try:
         if "undo" in request.POST:
             services.unskip_next(request.user, schedule.pk)

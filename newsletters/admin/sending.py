@@ -17,12 +17,13 @@ from newsletters.forms import NewsletterForm
 from newsletters.models import Delivery, Issue, Newsletter
 from runs import words
 from runs.admin import ReadOnlyAdmin
+from runs.deleted_meanwhile import KeepsWhatWasTyped
 from runs.pages import chip
 from schedules.target_admin import KeptWhileScheduled
 
 
 @admin.register(Newsletter)
-class NewsletterAdmin(KeptWhileScheduled):
+class NewsletterAdmin(KeptWhileScheduled, KeepsWhatWasTyped):
     """The recurring newsletters; when they go out is set under Schedules."""
 
     form = NewsletterForm

@@ -69,8 +69,6 @@ class Door:
     """A page of the admin: GET shows the form, and its values are sent unless ``data`` says others."""
     leaves_entry: bool = True
     """Whether doing it is an entry in the activity log; not so for what changes nothing, or only for oneself."""
-    is_silent: bool = False
-    """An action of a list: who may see the list but not do it gets the list again, and nothing happens."""
 
 
 def _model(name: str, row: str, *, add: Any = None, change: Any = None, delete: bool = True) -> dict[str, Door]:
@@ -144,7 +142,7 @@ DOORS: dict[str, Door] = {
     ),
     "admin:schedules_schedule_skip_next": Door((PAUSE,), {}, "schedule"),
     "admin:schedules_schedule_changelist": Door(
-        (PAUSE,), lambda world: {"action": "resume_selected", "_selected_action": [world["paused"].pk]}, is_silent=True
+        (PAUSE,), lambda world: {"action": "resume_selected", "_selected_action": [world["paused"].pk]}
     ),
     **_model("schedules_holidaycalendar", "calendar", add={"name": "Italy", "country": "IT"}, change={"name": "Here"}),
     # Newsletters.
