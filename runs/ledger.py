@@ -97,7 +97,7 @@ def mark_published(run_ids: Sequence[int], now: datetime) -> None:
     """
     if not run_ids:
         return
-    delays = [When(publish_count=count, then=Value(now + _publish_backoff(count + 1))) for count in range(6)]
+    delays = [When(publish_count=count, then=Value(now + publish_backoff(count + 1))) for count in range(6)]
     # One that failed meanwhile and waits for its next attempt keeps that time.
     waiting = Run.objects.filter(Q(not_before_at=None) | Q(not_before_at__lte=now), pk__in=run_ids, state__in=WAITING)
     waiting.update(
@@ -108,7 +108,8 @@ def mark_published(run_ids: Sequence[int], now: datetime) -> None:
     )
 
 
-def _publish_backoff(count: int) -> timedelta:
+def publish_backoff(count: int) -> timedelta:
+    """How long after its ``count``-th message a run that nobody claimed is sent again."""
     seconds = min(settings.REPUBLISH_SECONDS * 2 ** (count - 1), PUBLISH_BACKOFF_CAP_SECONDS)
     return timedelta(seconds=seconds)
 

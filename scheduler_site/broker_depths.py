@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 from kombu import Connection
 
 from scheduler_site.celery import transport_options
+from schedules import repeats
 
 SECONDS = 1.5
 """How long a page waits; the asking itself gives up soon after."""
@@ -43,15 +43,6 @@ def _ask(queues: Collection[str]) -> Depths:
     try:
         with Connection(settings.BROKER_URL, transport_options=options, connect_timeout=1) as broker:
             broker.ensure_connection(max_retries=1, timeout=1)
-            return Depths({queue: _depth(broker, queue) for queue in queues})
+            return Depths({queue: repeats.depth(broker, queue) for queue in queues})
     except Exception as error:
         return Depths({}, f"The message broker does not answer ({type(error).__name__}).")
-
-
-def _depth(broker: Any, queue: str) -> int:
-    try:
-        # A channel of its own: RabbitMQ closes the one on which somebody asks for a queue that does not exist.
-        with broker.channel() as channel:
-            return int(channel.queue_declare(queue=queue, passive=True).message_count)
-    except broker.channel_errors:
-        return 0

@@ -17,7 +17,7 @@ from runs.locking import skip_locked
 from runs.models import Run
 from runs.occurrences import Unsent
 from runs.states import WAITING
-from schedules import messages
+from schedules import messages, repeats
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +92,7 @@ class PublisherThread(threading.Thread):
         self._stopped = threading.Event()
         self._is_broker_away = False
         self._canaries = canaries.Sender()
+        self._repeats = repeats.Watch()
         self._taken: deque[list[Unsent]] = deque()
 
     def wake(self) -> None:
@@ -134,6 +135,7 @@ class PublisherThread(threading.Thread):
             producer = Producer(channel, auto_declare=False)
             while not self._stopped.is_set():
                 self._canaries.send_if_due(self._app, producer)
+                self._repeats.look_if_due(broker)
                 while self._taken:
                     publish(self._app, producer, self._taken.popleft())
                 if not publish_due(self._app, producer):
