@@ -33,6 +33,7 @@ class CleanupPolicyAdmin(KeptWhileScheduled, KeepsWhatWasTyped):
     show_full_result_count = False
     warn_unsaved_form = True
     fields = ("name", "targets", "days", "max_rows")
+    change_form_outer_before_template = "cleanup/form_before.html"
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view

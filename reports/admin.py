@@ -13,14 +13,14 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from reports import previews, running, services, views
+from reports import periods, previews, running, services, views
 from reports.datasets import registry
 from reports.forms import ReportForm
 from reports.models import Artefact, ReportDefinition, ReportRun
 from runs import words
 from runs.admin import ReadOnlyAdmin
 from runs.deleted_meanwhile import KeepsWhatWasTyped
-from runs.pages import chip
+from runs.pages import chip, when
 from schedules import zones
 from schedules.target_admin import KeptWhileScheduled
 
@@ -40,6 +40,7 @@ class ReportDefinitionAdmin(KeptWhileScheduled, KeepsWhatWasTyped):
     warn_unsaved_form = True
     list_fullwidth = True
     change_form_show_cancel_button = True
+    change_form_outer_before_template = "reports/form_before.html"
     change_form_outer_after_template = "reports/form_after.html"
     conditional_fields: ClassVar = {"last_n": "period == 'last_n_days'"}
     readonly_fields = ("preview",)
@@ -132,7 +133,11 @@ class ArtefactAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Period")
     def period(self, obj: Artefact) -> str:
-        return obj.report_run.period
+        made = obj.report_run
+        try:  # in the reader's language of dates
+            return periods.between(made.window_start, made.window_end, made.time_zone).words
+        except (KeyError, ValueError, OSError):
+            return made.period
 
     @admin.display(description="Rows", ordering="row_count")
     def rows(self, obj: Artefact) -> str:
@@ -144,13 +149,12 @@ class ArtefactAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Made", ordering="created_at")
     def made(self, obj: Artefact) -> SafeString:
-        shown = words.local(obj.created_at, obj.report_run.time_zone)
-        return format_html('<div>{}<span class="al-sub">{}</span></div>', words.relative(obj.created_at), shown)
+        return format_html("<div>{}</div>", when(obj.created_at))
 
     @admin.display(description="Kept until", ordering="expires_at")
     def kept_until(self, obj: Artefact) -> SafeString:
         note = words.relative(obj.expires_at) if obj.is_available else "no longer kept"
-        shown = words.local(obj.expires_at, obj.report_run.time_zone)
+        shown = words.here(obj.expires_at)
         return format_html('<div>{}<span class="al-sub">{}</span></div>', note, shown)
 
     @admin.display(description="Download")
@@ -166,5 +170,5 @@ class ArtefactAdmin(ReadOnlyAdmin):
 
 def _cell(value: Any) -> str:
     if isinstance(value, date):
-        return f"{value:%a} {value.day} {value:%b %Y}"
+        return words.day(value)
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
+from runs import words
+
 MAX_DAYS = 3660
 
 
@@ -40,6 +42,12 @@ class Window:
     def words(self) -> str:
         """ "1 to 31 October 2026, Europe/Berlin"."""
         return f"{_day_words(self.first, self.beyond)}, {self.zone}"
+
+
+def between(start: datetime, end: datetime, zone: str) -> Window:
+    """The window with these ends. Raises zoneinfo.ZoneInfoNotFoundError (a KeyError) for an unknown zone."""
+    clock = ZoneInfo(zone)
+    return Window(start.astimezone(clock).date(), end.astimezone(clock).date(), zone)
 
 
 def resolve(period: str, due_at: datetime, zone: str, last_n: int | None = None) -> Window:
@@ -77,11 +85,5 @@ def _day_start(day: date, zone: str) -> datetime:
 def _day_words(first: date, beyond: date) -> str:
     last = beyond - timedelta(days=1)
     if last < first:
-        return f"no day yet (from {first.day} {first:%B %Y})"
-    if first == last:
-        return f"{first.day} {first:%B %Y}"
-    if first.year != last.year:
-        return f"{first.day} {first:%B %Y} to {last.day} {last:%B %Y}"
-    if first.month != last.month:
-        return f"{first.day} {first:%B} to {last.day} {last:%B %Y}"
-    return f"{first.day} to {last.day} {last:%B %Y}"
+        return f"no day yet (from {words.plain_date(first)})"
+    return words.plain_date(first) if first == last else words.days(first, last)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -140,6 +140,8 @@ def _lately(field: str) -> list[str]:
 def export_entries(actor: Actor, wanted: Wanted) -> Iterator[str]:
     """The entries of a stretch of days as lines of CSV, newest first; that somebody took them is an entry as well.
 
+    Days and times are those of the reader's time zone; each time names its distance from UTC.
+
     Raises:
         ValidationError: a date is missing, or there are more than :data:`MOST_ROWS` entries.
         PermissionDenied: the actor may not see the log.
@@ -162,7 +164,7 @@ def export_entries(actor: Actor, wanted: Wanted) -> Iterator[str]:
     newest = AuditEntry.objects.order_by("-id").values_list("id", flat=True).first() or 0
     facts = {"since": wanted.since, "until": wanted.until, "search": wanted.text, "action": wanted.action}
     audit.record(actor, "exported the activity log", None, after={key: value for key, value in facts.items() if value})
-    return _lines(found.entries.filter(id__lte=newest))
+    return _lines(found.entries.filter(id__lte=newest), timezone.get_current_timezone())
 
 
 class _Echo:
@@ -172,17 +174,17 @@ class _Echo:
         return text
 
 
-def _lines(entries: QuerySet[AuditEntry]) -> Iterator[str]:
+def _lines(entries: QuerySet[AuditEntry], zone: tzinfo) -> Iterator[str]:
     writer = csv.writer(_Echo())
     yield "\ufeff"  # spreadsheet programs then read it as UTF-8
     yield writer.writerow(COLUMNS)
     for entry in entries.iterator(chunk_size=2000):
-        yield writer.writerow([guard(cell) for cell in _cells(entry)])
+        yield writer.writerow([guard(cell) for cell in _cells(entry, zone)])
 
 
-def _cells(entry: AuditEntry) -> tuple[str, ...]:
+def _cells(entry: AuditEntry, zone: tzinfo) -> tuple[str, ...]:
     return (
-        entry.at.isoformat(), entry.actor_name or "Almanac", entry.action, "yes" if entry.was_refused else "",
+        entry.at.astimezone(zone).isoformat(), entry.actor_name or "Almanac", entry.action, "yes" if entry.was_refused else "",
         entry.object_type, entry.object_id, entry.object_label, entry.reason, _as_text(entry.before),
         _as_text(entry.after),
     )  # fmt: skip

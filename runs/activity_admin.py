@@ -26,7 +26,7 @@ from runs import activity, audit, form_errors, words
 from runs.activity import Found, Wanted
 from runs.admin import ReadOnlyAdmin
 from runs.models import AuditEntry
-from runs.pages import chip, page
+from runs.pages import chip, page, when
 
 SYSTEM = "almanac"
 PARAMETERS = ("search", "who", "did", "type", "outcome", "since", "until")
@@ -161,11 +161,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="When")
     def when(self, obj: AuditEntry) -> SafeString:
-        return format_html(
-            '<span class="al-nowrap al-when">{}<span class="al-sub">{}</span></span>',
-            words.relative(obj.at),
-            words.here(obj.at),
-        )
+        return format_html('<span class="al-nowrap al-when">{}</span>', when(obj.at))
 
     @admin.display(description="Who")
     def who(self, obj: AuditEntry) -> str:

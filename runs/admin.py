@@ -15,7 +15,7 @@ from unfold.paginator import InfinitePaginator
 
 from runs import list_views, views, words
 from runs.models import Alert, Run
-from runs.pages import chip
+from runs.pages import chip, when
 
 
 class LongListAdmin(ModelAdmin):  # type: ignore[misc]
@@ -95,12 +95,12 @@ class AlertAdmin(ReadOnlyAdmin):
         return format_html('{}<span class="al-sub">{}</span>', name, obj.detail)
 
     @admin.display(description="Since", ordering="first_seen_at")
-    def since(self, obj: Alert) -> str:
-        return words.relative(obj.first_seen_at)
+    def since(self, obj: Alert) -> SafeString:
+        return when(obj.first_seen_at)
 
     @admin.display(description="Over", ordering="resolved_at")
-    def over(self, obj: Alert) -> str:
-        return "" if obj.resolved_at is None else words.relative(obj.resolved_at)
+    def over(self, obj: Alert) -> SafeString | str:
+        return "" if obj.resolved_at is None else when(obj.resolved_at)
 
     @admin.display(description="Told")
     def told(self, obj: Alert) -> str:

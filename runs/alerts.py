@@ -18,8 +18,9 @@ from django.contrib.auth import get_user_model
 from django.core.mail import EmailMessage, get_connection
 from django.db import IntegrityError, transaction
 from django.db.models import Case, F, Q, Value, When
+from django.utils import timezone
 
-from runs import addresses, clock, notices
+from runs import addresses, clock, notices, words
 from runs.models import Alert, Notice, RunEvent, StaffSettings
 
 logger = logging.getLogger(__name__)
@@ -264,7 +265,7 @@ def headline(alerts: Sequence[Alert]) -> str:
 
 
 def body(alerts: Sequence[Alert]) -> str:
-    """One line per alert, with its link."""
+    """One paragraph per alert, with its link and its times."""
     problems = [f"- {_line(alert)}" for alert in alerts if alert.is_open]
     over = [f"- {_line(alert)}" for alert in alerts if not alert.is_open]
     parts = []
@@ -276,10 +277,18 @@ def body(alerts: Sequence[Alert]) -> str:
 
 
 def _line(alert: Alert) -> str:
-    words = _one_line(alert.title)
+    said = _one_line(alert.title)
     if alert.detail and alert.is_open:
-        words = f"{words}: {_one_line(alert.detail)}"
-    return f"{words} {settings.PUBLIC_URL}{alert.url}" if alert.url else words
+        said = f"{said}: {_one_line(alert.detail)}"
+    said = f"{said} {settings.PUBLIC_URL}{alert.url}" if alert.url else said
+    return f"{said}\n  {_lasted(alert)}"
+
+
+def _lasted(alert: Alert) -> str:
+    """On the installation's clock: one message goes to several people, and is read later than it is written."""
+    with timezone.override(None):
+        since = words.here(alert.first_seen_at)
+        return f"Since {since}." if alert.resolved_at is None else f"From {since} to {words.here(alert.resolved_at)}."
 
 
 def _one_line(text: str) -> str:

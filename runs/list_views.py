@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from runs import run_list, services, words
@@ -48,6 +49,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "is_narrowed": any(asked.get(name) for name in (*form.fields, "schedule", "queue", "shown")),
         "notable": sum(_may_be_noted(run) for run in listing.runs) if may_note else 0,
         "most": services.MOST_ACKNOWLEDGED,
+        "zone_name": timezone.get_current_timezone_name(),
     }
     return page(request, "runs/list.html", context)
 

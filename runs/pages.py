@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from typing import Any
 
@@ -16,6 +17,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
+
+from runs import words
 
 
 def page(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> TemplateResponse:
@@ -46,6 +49,23 @@ def verb(
         return view
 
     return decorate
+
+
+def when(moment: datetime) -> SafeString:
+    """A moment in a cell of a list: "3 days ago", and under it the day and time on the reader's clock."""
+    return format_html('{}<span class="al-sub">{}</span>', words.relative(moment), words.here(moment))
+
+
+def moment_column(name: str, label: str, none: str = "Not yet") -> Callable[[Any], SafeString | str]:
+    """A column (or a read-only field) for a moment: Django's own knows neither the reader's language of dates nor a zone."""
+
+    @admin.display(description=label, ordering=name)
+    def column(obj: Any) -> SafeString | str:
+        moment = getattr(obj, name)
+        return none if moment is None else when(moment)
+
+    column.__name__ = name
+    return column
 
 
 def chip(tone: str, word: str) -> SafeString:

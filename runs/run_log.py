@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from django.db.models import QuerySet
 from django.http import QueryDict
@@ -68,7 +69,7 @@ def since(run: Run, wanted: LogFilter, last_id: int) -> Tail:
     return Tail(newest, last_id=newest[-1].pk if newest else last_id)
 
 
-def as_text(run: Run) -> Iterator[str]:
-    """All lines, for a file."""
+def as_text(run: Run, zone: tzinfo) -> Iterator[str]:
+    """All lines, for a file; their times on the clock of the zone, each with its distance from UTC."""
     for event in RunEvent.objects.filter(run=run).order_by("id").iterator(chunk_size=2000):
-        yield f"{event.at.isoformat()} {event.level} {event.message}\n"
+        yield f"{event.at.astimezone(zone).isoformat()} {event.level} {event.message}\n"

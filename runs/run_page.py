@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 
 from runs import clock, explanations, job_kinds, services, waiting, words
 from runs.addresses import page as address
@@ -36,6 +37,8 @@ class Moment:
     label: str
     at: datetime | None
     wait: str = ""
+    own: str = ""
+    """What the schedule's own clock showed, where that is not what the reader's shows."""
 
 
 def whole(request: HttpRequest, run: Run) -> dict[str, Any]:
@@ -82,6 +85,8 @@ def live(request: HttpRequest, run: Run) -> dict[str, Any]:
         "pace_start": start,
         "links": run.links.all()[:LISTED],
         "timeline": timeline(run, now),
+        "zone_name": timezone.get_current_timezone_name(),
+        "log_from": run.started_at or run.due_at,
         "attempts": attempts_of(run) if run.attempt > 1 else [],
         "retries": retries,
         "why": why,
@@ -111,7 +116,8 @@ def timeline(run: Run, now: datetime) -> list[Moment]:
         said = words.duration(gap) if gap is not None and gap.total_seconds() >= 1 else ""
         words_of = {"Finished": f"ran for {said}", "Decided": f"{said} later"}
         wait = f"so far {said}" if at is None else words_of.get(label, f"waited {said}")
-        steps.append(Moment(label, at, wait if said else ""))
+        own = words.own_clock(run.due_at, run.time_zone) if label == "Due" and run.schedule_id is not None else ""
+        steps.append(Moment(label, at, wait if said else "", own))
         # Only the step that is under way says how long it has taken by now.
         before = None if at is None and run.is_open else at or before
     return steps

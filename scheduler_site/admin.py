@@ -15,6 +15,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from runs import audit
+from runs.pages import moment_column
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -64,6 +65,9 @@ class Recorded(ModelAdmin):  # type: ignore[misc]
         }
 
 
+_LAST_SEEN = moment_column("last_login", "Last signed in", none="Never")
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, Recorded):  # type: ignore[type-arg,misc]
     """People who may sign in; what they may do comes from their roles."""
@@ -71,7 +75,7 @@ class UserAdmin(DjangoUserAdmin, Recorded):  # type: ignore[type-arg,misc]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("username", "first_name", "last_name", "email", "is_active", "last_login")
+    list_display = ("username", "first_name", "last_name", "email", "is_active", _LAST_SEEN)
 
 
 @admin.register(Group)

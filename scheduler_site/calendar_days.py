@@ -7,15 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
+from runs import words
 from schedules import wall_clock
 
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 DAY = timedelta(days=1)
-MONTHS = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-]  # fmt: skip
-WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 
 class NoSuchDate(ValueError):
@@ -36,7 +32,7 @@ def read_day(year: int, month: int, day: int) -> date:
     first = read_month(year, month)
     length = calendar.monthrange(year, month)[1]
     if not 1 <= day <= length:
-        raise NoSuchDate(f"{MONTHS[month - 1]} {year} has {length} days; there is no day {day}.")
+        raise NoSuchDate(f"{words.month(first)} has {length} days; there is no day {day}.")
     return first.replace(day=day)
 
 
@@ -93,22 +89,3 @@ class Step:
 
     label: str
     url: str
-
-
-def said(day: date) -> str:
-    """ "Friday 20 November 2026"."""
-    return f"{WEEKDAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]} {day.year}"
-
-
-def month_said(first: date) -> str:
-    """ "November 2026"."""
-    return f"{MONTHS[first.month - 1]} {first.year}"
-
-
-def week_said(days: list[date]) -> str:
-    """ "16 to 22 November 2026", "28 December 2026 to 3 January 2027"."""
-    first, last = days[0], days[-1]
-    start = str(first.day)
-    if (first.year, first.month) != (last.year, last.month):
-        start += f" {MONTHS[first.month - 1]}" + (f" {first.year}" if first.year != last.year else "")
-    return f"{start} to {last.day} {MONTHS[last.month - 1]} {last.year}"

@@ -106,11 +106,11 @@ def month(request: HttpRequest, year: int | None = None, number: int | None = No
     before, after = calendar_days.previous_month(first), calendar_days.next_month(first)
     near = today if (today.year, today.month) == (first.year, first.month) else first
     context = facts | {
-        "title": f"Calendar, {calendar_days.month_said(first)}",
-        "heading": calendar_days.month_said(first),
+        "title": f"Calendar, {words.month(first)}",
+        "heading": words.month(first),
         "weeks": [squares[start : start + 7] for start in range(0, len(squares), 7)],
-        "weekdays": calendar_days.WEEKDAYS,
-        "steps": _steps(request, "calendar_month", before, after, calendar_days.month_said, today, "This month"),
+        "weekdays": [(words.weekday(one), words.short_weekday(one)) for one in calendar_days.week_days(first)],
+        "steps": _steps(request, "calendar_month", before, after, words.month, today, "This month"),
         **_tabs(request, "month", near),
     }
     return page(request, "scheduler_site/calendar_month.html", context)
@@ -134,7 +134,7 @@ def week(
         {
             "day": one,
             "is_today": one == today,
-            "short": calendar_days.WEEKDAYS[one.weekday()][:3],
+            "short": words.short_weekday(one),
             "url": address(request, "calendar_day", one.year, one.month, one.day)
             if calendar_days.in_range(one)
             else "",
@@ -144,8 +144,8 @@ def week(
         for index, one in enumerate(days)
     ]
     context = facts | {
-        "title": f"Calendar, {calendar_days.week_said(days)}",
-        "heading": calendar_days.week_said(days),
+        "title": f"Calendar, {_week_of(days[0])}",
+        "heading": _week_of(days[0]),
         "columns": columns,
         "hours": [(f"{hour:02d}:00", [column["cells"][hour] for column in columns]) for hour in range(24)],
         "steps": _steps(
@@ -169,15 +169,15 @@ def agenda(request: HttpRequest, year: int, number: int, day: int) -> HttpRespon
         shown.lines += past.lines
         shown.has_more_past = past.has_more_past
     context = _facts(request, now, may_see_runs) | {
-        "title": f"Calendar, {calendar_days.said(chosen)}",
-        "heading": calendar_days.said(chosen),
+        "title": f"Calendar, {words.full_date(chosen)}",
+        "heading": words.full_date(chosen),
         "is_today": chosen == today,
         "agenda": shown,
         "lines": shown.sorted(),
         "shown_at_most": calendar_agenda.LINES,
         "now": now,
         "steps": _steps(
-            request, "calendar_day", chosen - DAY, chosen + DAY, calendar_days.said, today, "Today", by_day=True
+            request, "calendar_day", chosen - DAY, chosen + DAY, words.full_date, today, "Today", by_day=True
         ),
         **_tabs(request, "day", chosen),
     }
@@ -253,7 +253,8 @@ def _steps(
 
 
 def _week_of(day: date) -> str:
-    return calendar_days.week_said(calendar_days.week_days(day))
+    days = calendar_days.week_days(day)
+    return words.days(days[0], days[-1])
 
 
 def _tabs(request: HttpRequest, current: str, day: date) -> dict[str, Any]:

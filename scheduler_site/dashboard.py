@@ -101,6 +101,7 @@ def overview(request: HttpRequest) -> dict[str, Any]:
     broken = status.broken(Schedule.objects.exclude(pk__in=alerted), SOONEST).select_related("periodic_task")
     facts: dict[str, Any] = {
         "now": now,
+        "zone_name": timezone.get_current_timezone_name(),
         "signs": signs(now),
         "figures": _figures(now),
         "running": [(run, _left(run, now)) for run in queries.running()[:LISTED]],

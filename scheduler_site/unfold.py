@@ -37,6 +37,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",
+    "LOGIN": {"form": "scheduler_site.sign_in_form.SignInForm"},
     "ACCOUNT": {
         "navigation": [
             {"title": "My settings", "link": reverse_lazy("admin:my_settings")},

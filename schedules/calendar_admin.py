@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from runs import words
 from runs.deleted_meanwhile import KeepsWhatWasTyped
 from schedules import calendars, working_days
 from schedules.models import HolidayCalendar
@@ -59,7 +60,7 @@ class HolidayCalendarAdmin(KeepsWhatWasTyped):
             coming = obj.days().coming(timezone.localdate(), 1)
         except working_days.CalendarError as error:
             return f"Cannot be read: {error}"
-        return f"{coming[0][0]:%a %-d %b %Y}, {coming[0][1]}" if coming else "None within two years"
+        return f"{words.day(coming[0][0])}, {coming[0][1]}" if coming else "None within two years"
 
     @admin.display(description="Next days off")
     def days(self, obj: HolidayCalendar | None) -> SafeString | str:
@@ -69,6 +70,6 @@ class HolidayCalendarAdmin(KeepsWhatWasTyped):
             obj.days()
         except working_days.CalendarError as error:
             return f"Cannot be read: {error}"
-        coming = [(f"{day:%a %-d %b %Y}", name) for day, name in obj.days().coming(timezone.localdate(), LISTED)]
+        coming = [(words.day(day), name) for day, name in obj.days().coming(timezone.localdate(), LISTED)]
         rows = format_html_join("", '<li>{} <span class="al-sub">{}</span></li>', coming)
         return format_html('<ol class="al-times">{}</ol>', rows) if coming else "None within two years"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from runs import words
 from schedules import cron, wall_clock
-from schedules.cron_words import MONTHS, WEEKDAYS, joined
+from schedules.cron_words import joined
 
 AHEAD = timedelta(days=245)
 MOST_LISTED = 3
@@ -33,8 +34,7 @@ class ClockChange:
         """ "On Sunday 28 March 2027 clocks go forward from 02:00 to 03:00"."""
         day = self.before
         way = "forward" if self.is_forward else "back"
-        date = f"{WEEKDAYS[day.isoweekday() % 7]} {day.day} {MONTHS[day.month - 1]} {day.year}"
-        return f"On {date} clocks go {way} from {self.before:%H:%M} to {self.after:%H:%M}"
+        return f"On {words.full_date(day)} clocks go {way} from {self.before:%H:%M} to {self.after:%H:%M}"
 
 
 def coming(zone: ZoneInfo, now: datetime, until: datetime) -> Iterator[ClockChange]:
@@ -98,13 +98,13 @@ def of_wall(wall: datetime, zone: ZoneInfo) -> list[str]:
     local = moment.astimezone(zone).replace(tzinfo=None, fold=0)
     if local != wall:
         return [
-            f"{wall:%H:%M} does not exist on {wall.day} {MONTHS[wall.month - 1]} {wall.year}: clocks go forward then. "
+            f"{wall:%H:%M} does not exist on {words.plain_date(wall)}: clocks go forward then. "
             f"It runs at {local:%H:%M}."
         ]
     later = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
     if later > moment:
         return [
-            f"{wall:%H:%M} comes twice on {wall.day} {MONTHS[wall.month - 1]} {wall.year}, because clocks go back. "
+            f"{wall:%H:%M} comes twice on {words.plain_date(wall)}, because clocks go back. "
             "It runs the first time only."
         ]
     return []

@@ -92,7 +92,7 @@ def _next(schedule: Schedule, now: datetime) -> dict[str, str]:
         return {"next_words": "None", "next_at": ""}
     return {
         "next_words": words.relative(due, now) if due > now else "Now",
-        "next_at": words.local(due, schedule.time_zone),
+        "next_at": words.both_clocks(due, schedule.time_zone),
     }
 
 

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils.functional import cached_property
 from django_celery_beat.models import PeriodicTask
 
+from runs import words
 from schedules import cron, kinds, zones
 from schedules.policies import CALENDAR_CHOICES, MISSED_CHOICES, OVERLAP_CHOICES, Pause, Policy
 from schedules.timing import CronTiming, IntervalTiming, MovingTiming, OnceTiming, Timing
@@ -200,7 +201,7 @@ class Schedule(models.Model):
         if self.ends_at is not None and moved > self.ends_at:
             return f"{holiday}; the next working day is after the schedule's end"
         later = moved.astimezone(zones.zone(self.time_zone))
-        return f"{holiday}; moved to {later:%A} {later.day} {later:%B}, {later:%H:%M}"
+        return f"{holiday}; moved to {words.full_day(later)}, {later:%H:%M}"
 
     def describe(self) -> str:
         """When it runs, in words; the reason instead when it cannot be read."""

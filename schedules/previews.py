@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
+from runs import words
 from schedules import cautions, cron, field_values, frequency, kinds, phrases, zones
 from schedules.coming import coming
 from schedules.drafts import ScheduleDraft
@@ -59,9 +60,9 @@ def preview(
     zone = str(form.cleaned_data.get("time_zone") or "UTC")
     if messages := form.errors.get("time_zone"):
         return Preview(error=str(messages[0]), wrong_field="time_zone")
-    words = str(data.get("words") or "").strip()
-    if words and data.get("changed") == "words":
-        return _for_reader(_read_words(words, zone, now))
+    typed = str(data.get("words") or "").strip()
+    if typed and data.get("changed") == "words":
+        return _for_reader(_read_words(typed, zone, now))
     shown = _read_fields(form, data, zone, now, existing, names_others)
     return _for_reader(shown)
 
@@ -76,9 +77,9 @@ def _timing_form(data: Mapping[str, Any], existing: Schedule | None) -> TimingFo
     return form
 
 
-def _read_words(words: str, zone: str, now: datetime) -> Preview:
+def _read_words(typed: str, zone: str, now: datetime) -> Preview:
     try:
-        phrase = phrases.parse(words, now=now, timezone=zone)
+        phrase = phrases.parse(typed, now=now, timezone=zone)
     except (phrases.PhraseError, cron.CronError) as error:
         return Preview(error=str(error), wrong_field="words", time_zone=zone)
     reading = field_values.of_phrase(phrase, zone)
@@ -89,7 +90,13 @@ def _read_words(words: str, zone: str, now: datetime) -> Preview:
     else:
         assert phrase.at is not None
         times = [phrase.at]
-    return Preview(sentence=phrase.words, times=_local(times, zone), time_zone=zone, reading=reading)
+    return Preview(
+        sentence=phrase.words,
+        times=_local(times, zone),
+        time_zone=zone,
+        reading=reading,
+        cautions=[phrase.note] if phrase.note else [],
+    )
 
 
 def _read_fields(
@@ -143,9 +150,9 @@ def _for_reader(shown: Preview) -> Preview:
     if all(local.utcoffset() == moment.utcoffset() for moment, local in own.items()):
         return shown
     said = {
-        moment: f"{local:%H:%M} {local.tzname()}"
+        moment: f"{local:%H:%M} {words.clock_name(local)}"
         if local.date() == moment.date()
-        else f"{local:%a} {local.day} {local:%b}, {local:%H:%M} {local.tzname()}"
+        else f"{words.short_day(local)}, {local:%H:%M} {words.clock_name(local)}"
         for moment, local in own.items()
     }
     return replace(shown, reader_zone=name, for_reader=said)

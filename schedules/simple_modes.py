@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import time
 
-from schedules import phrases
+from schedules import phrase_words
 from schedules.cron_fields import CronError, Fields, read
 
 DAILY, WEEKLY, MONTHLY = "daily", "weekly", "monthly"
@@ -109,7 +109,7 @@ def read_times(text: str) -> tuple[time, ...]:
         raise SimpleModeError("Write at what time, such as 09:00.", "times")
     found = set()
     for part in parts:
-        moment = phrases.read_clock(part)
+        moment = phrase_words.read_clock(part)
         if moment is None:
             shown = part[:20]
             raise SimpleModeError(f"“{shown}” is no time of day. Write for example 09:00, or 09:00, 17:00.", "times")

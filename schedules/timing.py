@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from runs import words
 from schedules import cron, wall_clock
 from schedules.working_days import CalendarError, WorkingDays
 
@@ -75,7 +76,7 @@ class OnceTiming:
 
     def describe(self) -> str:
         local = self.at.astimezone(ZoneInfo(self.timezone))
-        return f"Once, on {local:%A} {local.day} {local:%B %Y} at {local:%H:%M}"
+        return f"Once, on {words.full_date(local)} at {local:%H:%M}"
 
 
 @dataclass(frozen=True)

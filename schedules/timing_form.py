@@ -16,7 +16,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from runs import clock
+from runs import clock, words
 from schedules import cron, cron_fields, field_values, phrases, simple_modes, zones
 from schedules.cron_words import ORDINALS, WEEKDAYS
 from schedules.drafts import ScheduleDraft, validate
@@ -224,7 +224,8 @@ class TimingForm(forms.Form):
         self._filled_by_words = {*reading, "times", "month_day", "weekdays", "once_at", "every_amount"}
         for name in self._filled_by_words:  # what stood in these fields counts no more
             self.errors.pop(name, None)
-        self.add_error("words", f"Your words were read as “{phrase.words}” and filled in below. Save again to keep it.")
+        said = f"Your words were read as “{phrase.words}” and filled in below. {phrase.note} Save again to keep it."
+        self.add_error("words", " ".join(said.split()))
 
     def _refill(self, values: Mapping[str, Any]) -> None:
         """Shows other values than the posted ones when the form comes back."""
@@ -261,11 +262,8 @@ class TimingForm(forms.Form):
             return
         if draft.ends_at is not None and first[0] > draft.ends_at:
             local = first[0].astimezone(zones.zone(draft.time_zone))
-            raise ValidationError(
-                {
-                    "ends_at": f"It would end before its first run, on {local:%A} {local.day} {local:%B %Y} at {local:%H:%M}."
-                }
-            )
+            when = f"{words.full_date(local)} at {local:%H:%M}"
+            raise ValidationError({"ends_at": f"It would end before its first run, on {when}."})
         if draft.max_runs is not None and trial.planned_count >= draft.max_runs:
             runs = f"{trial.planned_count} time{'' if trial.planned_count == 1 else 's'}"
             raise ValidationError({"max_runs": f"It has run {runs} already. Write a larger number, or leave it empty."})

@@ -14,8 +14,8 @@ from django.views.decorators.http import require_http_methods
 
 from runs import clock, form_errors, questions, typing_kept
 from runs.pages import page
-from runs.words import counted, local
-from schedules import backfill, services, targets
+from runs.words import both_clocks, counted
+from schedules import backfill, services, target_panel, targets
 from schedules.cron import CronError
 from schedules.models import Schedule
 from schedules.verb_forms import BackfillForm, PauseForm, ResumeForm
@@ -41,7 +41,7 @@ def pause(request: HttpRequest, schedule_id: int) -> HttpResponse:
             form_errors.show(form, error)
         else:
             until = form.cleaned_data["until"]
-            end = f" until {local(until, schedule.time_zone)}" if until else ""
+            end = f" until {both_clocks(until, schedule.time_zone)}" if until else ""
             messages.success(request, f"“{schedule}” is paused{end}. A run that has already started goes on.")
             return questions.leave(request, _back(request, schedule))
     context = {"schedule": schedule, "form": form, "title": f"Pause “{schedule}”"}
@@ -174,6 +174,8 @@ def _form_key(request: HttpRequest) -> str:
 
 
 def _back(request: HttpRequest, schedule: Schedule) -> str:
-    """The list or the schedule's own page, whichever of the two the button was on."""
+    """The page that the button was on: the list, the schedule's own, or that of what it runs."""
     own = reverse("admin:schedules_schedule_detail", args=[schedule.pk])
-    return questions.asked_from(request, (own, reverse("admin:schedules_schedule_changelist")), own)
+    return questions.asked_from(
+        request, (own, reverse("admin:schedules_schedule_changelist"), *target_panel.pages_of(schedule)), own
+    )

@@ -17,9 +17,9 @@ from django.views.decorators.http import require_safe
 from runs import clock, job_kinds, queries
 from runs.models import AuditEntry, Run
 from runs.pages import page
-from runs.words import duration, tone
+from runs.words import duration, here, tone
 from runs.words import state as state_word
-from schedules import change_words
+from schedules import change_words, target_panel
 from schedules.coming import WhyNot, coming, why_not
 from schedules.cron import CronError
 from schedules.models import DeskPause, Schedule
@@ -48,6 +48,7 @@ def detail(request: HttpRequest, schedule_id: int) -> HttpResponse:
         "kind": job_kinds.label(schedule.kind),
         "target": target,
         "why_not": _why_not(schedule, has_target=target is not None),
+        "target_url": target_panel.page_for(request.user, schedule),
         "impact": impact(schedule),
         "reader_zone": "" if reader_zone == schedule.time_zone else reader_zone,
         "tab": tab,
@@ -81,7 +82,7 @@ def _bars(runs: list[Run]) -> list[Bar]:
     bars = []
     for run in reversed(runs):
         span = took.get(run.pk)
-        words = f"{run.due_at:%Y-%m-%d %H:%M} UTC: {state_word(run)}" + (f", took {duration(span)}" if span else "")
+        words = f"{here(run.due_at)}: {state_word(run)}" + (f", took {duration(span)}" if span else "")
         step = 1 if span is None else max(1, round(10 * (span / longest)))
         bars.append(Bar(reverse("admin:runs_run_change", args=[run.pk]), tone(run.state), step, words))
     return bars

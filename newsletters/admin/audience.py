@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -18,6 +19,7 @@ from newsletters.forms import SubscriberForm, SuppressionForm
 from newsletters.models import Delivery, List, Subscriber, Subscription, Suppression
 from runs import words
 from runs.admin import LongListAdmin
+from runs.pages import moment_column
 
 TONES = {Subscription.State.CONFIRMED: "good", Subscription.State.PENDING: "warn"}
 
@@ -113,7 +115,12 @@ class SubscriberAdmin(LongListAdmin):
         if not obj.pk:
             return "Nothing yet."
         lines = [
-            (row.list.name, row.get_state_display(), row.source or "unknown", row.created_at.date())
+            (
+                row.list.name,
+                row.get_state_display(),
+                row.source or "unknown",
+                words.day(timezone.localdate(row.created_at)),
+            )
             for row in obj.subscriptions.all()
         ]
         number = Delivery.objects.filter(subscriber=obj).count()
@@ -131,7 +138,7 @@ class SuppressionAdmin(LongListAdmin):
     """Addresses that get no newsletter at all."""
 
     form = SuppressionForm
-    list_display = ("__str__", "reason", "note", "created_at")
+    list_display = ("__str__", "reason", "note", moment_column("created_at", "Since"))
     list_filter = ("reason",)
     search_fields = ("^email_norm",)
     search_help_text = "Search by the beginning of the address"

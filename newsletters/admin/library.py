@@ -19,6 +19,7 @@ from newsletters.forms import ImageForm
 from newsletters.models import FeedbackMessage, Image
 from runs import words
 from runs.admin import ReadOnlyAdmin
+from runs.pages import moment_column, when
 
 TONES = {Image.State.READY: "good", Image.State.REFUSED: "bad", Image.State.WAITING: "live"}
 
@@ -120,14 +121,17 @@ class ImageAdmin(ModelAdmin):  # type: ignore[misc]
         return format_html('<div class="nl-sizes">{}</div>', pictures)
 
 
+_MAILED = moment_column("mailed_at", "Mailed to staff")
+
+
 @admin.register(FeedbackMessage)
 class FeedbackAdmin(ReadOnlyAdmin):
     """What readers wrote."""
 
-    list_display = ("text_start", "writer", "received", "mailed_at")
+    list_display = ("text_start", "writer", "received", _MAILED)
     list_display_links = ("text_start",)
     search_fields = ("text", "email", "name")
-    fields = ("text", "name", "email", "created_at", "mailed_at")
+    fields = readonly_fields = ("text", "name", "email", "received", _MAILED)
 
     @admin.display(description="Message")
     def text_start(self, obj: FeedbackMessage) -> str:
@@ -138,5 +142,5 @@ class FeedbackAdmin(ReadOnlyAdmin):
         return obj.name or obj.email or "A reader"
 
     @admin.display(description="Received", ordering="id")
-    def received(self, obj: FeedbackMessage) -> str:
-        return words.relative(obj.created_at)
+    def received(self, obj: FeedbackMessage) -> SafeString:
+        return when(obj.created_at)

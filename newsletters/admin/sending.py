@@ -18,7 +18,7 @@ from newsletters.models import Delivery, Issue, Newsletter
 from runs import words
 from runs.admin import ReadOnlyAdmin
 from runs.deleted_meanwhile import KeepsWhatWasTyped
-from runs.pages import chip
+from runs.pages import chip, moment_column, when
 from schedules.target_admin import KeptWhileScheduled
 
 
@@ -36,6 +36,7 @@ class NewsletterAdmin(KeptWhileScheduled, KeepsWhatWasTyped):
     warn_unsaved_form = True
     list_fullwidth = True
     change_form_show_cancel_button = True
+    change_form_outer_before_template = "newsletters/admin/newsletter_when.html"
     change_form_outer_after_template = "newsletters/admin/newsletter_preview.html"
     fieldsets = (
         ("Letter", {"fields": ("name", "subject", "body")}),
@@ -150,9 +151,7 @@ class IssueAdmin(ReadOnlyAdmin):
     def due(self, obj: Issue) -> SafeString | str:
         if obj.scheduled_for is None:
             return "No date yet"
-        return format_html(
-            '{}<span class="al-sub">{}</span>', words.relative(obj.scheduled_for), words.local(obj.scheduled_for, "UTC")
-        )
+        return when(obj.scheduled_for)
 
     @admin.display(description="Sent")
     def progress(self, obj: Issue) -> str:
@@ -168,7 +167,7 @@ class IssueAdmin(ReadOnlyAdmin):
 class DeliveryAdmin(ReadOnlyAdmin):
     """Who got which issue, and what the mail server said."""
 
-    list_display = ("email", "state_chip", "issue", "answer", "sent_at")
+    list_display = ("email", "state_chip", "issue", "answer", moment_column("sent_at", "Sent"))
     list_display_links = None
     list_filter = ("state",)
     search_fields = ("=email_norm",)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from newsletters.models.content import Format, LetterTemplate
 from newsletters.models.newsletter import Newsletter
+from runs import words
 
 
 def attachment_path(issue: Issue, filename: str) -> str:
@@ -103,7 +104,8 @@ class Issue(models.Model):
     def __str__(self) -> str:
         if self.scheduled_for is None:
             return f"{self.newsletter}: {self.subject}"
-        return f"{self.newsletter} of {timezone.localtime(self.scheduled_for):%-d %B %Y, %H:%M}"
+        due = timezone.localtime(self.scheduled_for)
+        return f"{self.newsletter} of {words.plain_date(due)}, {due:%H:%M}"
 
     @property
     def waiting(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django import template
@@ -29,21 +29,57 @@ def in_zone(moment: datetime | None, zone: str) -> str:
 
 
 @register.filter
-def in_zone_to_the_second(moment: datetime | None, zone: str) -> str:
-    """ "Mon 3 Aug 2026, 09:00:05 CEST"."""
-    return "" if moment is None else words.local(moment, zone, seconds=True)
-
-
-@register.filter
 def here(moment: datetime | None) -> str:
     """ "Mon 3 Aug 2026, 09:00 CEST", in the reader's own zone."""
     return "" if moment is None else words.here(moment)
 
 
 @register.filter
-def clock_time(moment: datetime | None, zone: str) -> str:
-    """ "09:00:05", in the zone."""
-    return "" if moment is None else words.clock_time(moment, zone)
+def here_to_the_second(moment: datetime | None) -> str:
+    """ "Mon 3 Aug 2026, 09:00:05 CEST", in the reader's own zone."""
+    return "" if moment is None else words.here(moment, seconds=True)
+
+
+@register.filter
+def own_clock(moment: datetime | None, zone: str) -> str:
+    """ "03:00 EDT": what the clock of the zone shows; empty where the reader's clock shows the same."""
+    return "" if moment is None else words.own_clock(moment, zone)
+
+
+@register.filter
+def for_reader(moment: datetime | None, zone: str) -> str:
+    """ "09:00 CEST": what the reader's clock shows; empty where the clock of the zone shows the same."""
+    return "" if moment is None else words.for_reader(moment, zone)
+
+
+@register.filter
+def both_clocks(moment: datetime | None, zone: str) -> str:
+    """ "Mon 3 Aug 2026, 03:00 EDT (09:00 CEST for you)"; only the first where both clocks show the same."""
+    return "" if moment is None else words.both_clocks(moment, zone)
+
+
+@register.filter
+def here_near(moment: datetime | None, near: datetime | None) -> str:
+    """ "09:00:05 CEST" in the reader's zone; with the day where it is not the day of ``near``."""
+    return "" if moment is None else words.here_near(moment, near)
+
+
+@register.filter
+def log_time(moment: datetime, near: datetime | None) -> str:
+    """ "09:00:05" in the reader's zone, which the page names once; with the day where it is not the day of ``near``."""
+    return words.here_near(moment, near, names_clock=False)
+
+
+@register.filter
+def full_day(moment: date) -> str:
+    """ "Monday 3 August"."""
+    return words.full_day(moment)
+
+
+@register.filter
+def short_day(moment: date) -> str:
+    """ "Mon 3 Aug"."""
+    return words.short_day(moment)
 
 
 @register.filter

@@ -239,7 +239,8 @@ def test_the_timeline_names_the_waits() -> None:
     )  # fmt: skip
     told = run_page.timeline(run, NOON + timedelta(minutes=10))
     assert [(step.label, step.wait) for step in told] == [
-        ("Due", ""), ("Sent to a worker", "waited 2 seconds"), ("Started", "waited 1 minute"), ("Finished", "so far 8 minutes"),
+        ("Due", ""), ("Sent to a worker", "waited 2 seconds"), ("Started", "waited 1 minute 3 seconds"),
+        ("Finished", "so far 8 minutes 55 seconds"),
     ]  # fmt: skip
 
 

@@ -68,7 +68,8 @@ def test_a_row_says_whether_it_is_on_when_how_it_went_and_when_next(
     text = rows(boss)["Letter"]
     for words in (
         "Active", "Test job: Target", "Every day at 09:00", "Europe/Berlin", "Succeeded 2 hours ago",
-        "Last 20 runs: 17 of 20 succeeded, 2 failed, 1 skipped", "in 20 hours", "Sat 21 Nov 2026, 09:00 CET",
+        "Last 20 runs: 17 of 20 succeeded, 2 failed, 1 skipped", "tomorrow",
+        "Sat 21 Nov 2026, 09:00 CET (08:00 UTC for you)",
         "Pause Letter", "Run now Letter",
     ):  # fmt: skip
         assert words in text, words

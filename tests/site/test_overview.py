@@ -71,7 +71,7 @@ def test_all_is_well_and_what_comes_next_is_said_first(boss: Client, create: Mak
     assert page.context["next"].schedule.name == "Evening letter"
     html = page.content.decode()
     assert html.index("All is well") < html.index("Health") < html.index("Needs attention")
-    assert '<time datetime="2026-11-20T20:00:00+00:00" data-countdown>in 2 hours</time>' in html
+    assert '<time datetime="2026-11-20T20:00:00+00:00" data-countdown>in 2 hours 5 minutes</time>' in html
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,8 @@ def _timing(options: dict[str, Any], zone: str) -> dict[str, Any]:
     if options["once"]:
         return {"mode": Schedule.Mode.ONCE, "once_at": _instant(options["once"], zone)}
     phrase = phrases.parse(options["words"], now=clock.now(), timezone=zone)
+    if phrase.note:
+        raise CommandError(f"Words can only say “{phrase.words}”. Say holidays with --calendar and an end with --ends.")
     if phrase.expression:
         return {"mode": Schedule.Mode.CRON, "expression": phrase.expression}
     if phrase.every is not None:
