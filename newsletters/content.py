@@ -1,33 +1,50 @@
-"""From what staff wrote to what is mailed: Markdown → HTML with its CSS inlined, and a text part, frozen once."""
+"""From what staff wrote to what is mailed: one HTML page with its CSS inlined, and a text part, frozen once."""
 
 from __future__ import annotations
 
 import hashlib
 import html
-import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import css_inline
-from inscriptis import get_text
-from inscriptis.css_profiles import STRICT_CSS_PROFILE
-from inscriptis.html_properties import WhiteSpace
-from inscriptis.model.config import ParserConfig
-from inscriptis.model.html_element import HtmlElement
 from markdown_it import MarkdownIt
 
-from newsletters import mergetags
+from newsletters import html_source, letter_links, letter_page, mergetags, mjml, plain_text, web_letter
+from newsletters.letter_page import Layout as Layout
+from newsletters.source_errors import SourceError as SourceError
 
 MAX_BODY_CHARACTERS = 200_000
+CLIPPED_AT_BYTES = 102 * 1024
+"""Gmail cuts off what is longer, and the unsubscribe link with it."""
 
-_LAYOUT = Path(__file__).with_name("layout.html").read_text(encoding="utf-8")
 # Raw HTML stays text: what staff paste can then never break the layout or run in a reader's browser.
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
-# Without this, css-inline would fetch any stylesheet that a pasted link names: a request from inside our network.
+# Without load_remote_stylesheets=False, css-inline would fetch any stylesheet that a letter names: a request from
+# inside our network. MJML keeps its style sheet, which phones need; ours leaves only the @media rules.
 _INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=False, keep_at_rules=True)
-# Code blocks keep their lines; the library forgets that for <code> inside <pre>.
-_TEXT_STYLES = {**STRICT_CSS_PROFILE, "code": HtmlElement(whitespace=WhiteSpace.pre)}
-_TEXT = ParserConfig(css=_TEXT_STYLES, display_links=True, display_images=True)
+_MJML_INLINER = css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=True)
+_PREVIEW_CHARACTERS = 140
+"""Mail programs show about this much beside the subject; what the preview line leaves free must not be the text."""
+
+for_web = web_letter.for_web
+
+
+@dataclass(frozen=True)
+class Source:
+    """What staff wrote for one letter, and what belongs into it."""
+
+    subject: str
+    body: str
+    title: str
+    """What stands above the text in our own layout: the newsletter's name."""
+    list_names: Sequence[str] = ()
+    format: str = "markdown"
+    template: Layout | None = None
+    preheader: str = ""
+    postal_address: str = ""
+    click_url: Callable[[int], str] | None = None
+    """Where given, each distinct link leads to ``click_url(n)`` instead, n from 1; see :attr:`Frozen.links`."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +54,8 @@ class Frozen:
     subject: str
     html: str
     text: str
+    links: tuple[str, ...] = ()
+    """What the counted links stand for, in order; empty where nothing is counted."""
 
     @property
     def sha256(self) -> str:
@@ -52,6 +71,11 @@ class Letter:
     html: str
     text: str
 
+    @property
+    def bytes(self) -> int:
+        """The size of the HTML part, which mail programs clip by."""
+        return len(self.html.encode())
+
 
 class Parts:
     """Frozen parts made ready to fill in: split once, joined per reader."""
@@ -66,32 +90,33 @@ class Parts:
         return Letter(self._subject.render(values), self._html.render(values), self._text.render(values))
 
 
-def freeze(*, subject: str, body: str, title: str, list_names: list[str]) -> Frozen:
-    """Makes the parts from the Markdown source; ``title`` stands above the text, the lists in the footer.
+def freeze(source: Source) -> Frozen:
+    """Makes the parts of a letter.
+
+    The text part says where each link leads; only the HTML part's links are counted.
 
     Raises:
-        mergetags.MergeTagError: a tag that cannot be read.
+        SourceError: a tag that cannot be read, broken HTML or MJML, a text and a layout that do not fit each other;
+            it names the field and the line.
     """
-    list_names = [_without_tags(name) for name in list_names]
-    marked, tags = _hide_tags(body)
-    body_html = _MARKDOWN.render(marked)
-    reason_html = (
-        f"You get this mail because you are on the list {_listed([html.escape(name) for name in list_names])}."
+    _check_line(source.subject, "subject")
+    hidden = mergetags.Hidden()
+    preheader = hidden.hide(_check_line(source.preheader, "preheader"))
+    body = _body(source, hidden)
+    footer = _footer(source)
+    pieces = letter_page.Pieces(
+        body, hidden.hide(footer.html), _without_tags(source.title), is_mjml=source.format == "mjml"
     )
-    page = _LAYOUT
-    for mark, value in (
-        ("%TITLE%", html.escape(_without_tags(title))),
-        ("%MASTHEAD%", html.escape(_without_tags(title))),
-        ("%FOOTER%", f'{reason_html}<br><a href="{{{{ unsubscribe_url }}}}">Unsubscribe</a>'),
-        ("%BODY%", body_html),  # last: nothing that staff wrote is looked at for marks
-    ):
-        page = page.replace(mark, value, 1)
-    page, tags_in_layout = _hide_tags(page)
-    inlined = _show_tags(_show_tags(_INLINER.inline(page), tags_in_layout), tags)
-    text = _show_tags(get_text(body_html, _TEXT).strip(), tags)
-    reason_text = f"You get this mail because you are on the list {_listed(list_names)}."
-    footer = f"{reason_text}\nUnsubscribe: {{{{ unsubscribe_url }}}}"
-    return Frozen(subject, inlined, f"{text}\n\n-- \n{footer}\n")
+    page = letter_page.page(pieces, source.template, hidden)
+    is_mjml = pieces.is_mjml or (source.template is not None and source.template.format == "mjml")
+    inlined = str((_MJML_INLINER if is_mjml else _INLINER).inline(page))
+    letter = hidden.show(letter_page.insert_at_top(inlined, _preheader(preheader)))
+    links: tuple[str, ...] = ()
+    if source.click_url is not None:
+        letter, links = letter_links.counted(letter, source.click_url)
+    is_own_page = source.template is None and not is_mjml and not html_source.is_page(body)
+    text = hidden.show(plain_text.of_html(body if is_own_page else web_letter.without_mail_parts(page)))
+    return Frozen(source.subject, letter, f"{text}\n\n-- \n{footer.text}\n", links)
 
 
 def used_attributes(frozen: Frozen) -> set[str]:
@@ -100,25 +125,56 @@ def used_attributes(frozen: Frozen) -> set[str]:
     return named - set(mergetags.KNOWN)
 
 
-def _hide_tags(source: str) -> tuple[str, dict[str, str]]:
-    """Replaces tags by words of letters and digits, which pass through Markdown, links and HTML unchanged."""
-    nonce = secrets.token_hex(6)
-    hidden: dict[str, str] = {}
-    out = []
-    for part in mergetags.split(source):
-        if isinstance(part, mergetags.Tag):
-            word = f"tag{nonce}n{len(hidden)}z"
-            hidden[word] = str(part)
-            out.append(word)
-        else:
-            out.append(part)
-    return "".join(out), hidden
+def _check_line(line: str, field: str) -> str:
+    try:
+        mergetags.tags_in(line)
+    except SourceError as error:
+        raise error.at(field) from None
+    return line
 
 
-def _show_tags(text: str, hidden: dict[str, str]) -> str:
-    for word, tag in hidden.items():
-        text = text.replace(word, tag)
-    return text
+def _body(source: Source, hidden: mergetags.Hidden) -> str:
+    """The text as HTML, or as MJML where it is written in that; its tags hidden."""
+    marked = hidden.hide(source.body)
+    if source.format == "markdown":
+        return str(_MARKDOWN.render(marked))
+    if source.format == "mjml":
+        mjml.check(marked)
+        return marked
+    html_source.check(marked)
+    return marked
+
+
+@dataclass(frozen=True)
+class _Footer:
+    html: str
+    text: str
+
+
+def _footer(source: Source) -> _Footer:
+    """Why the reader gets it, who sends it, and how to leave: in both parts, whatever the layout."""
+    names = [_without_tags(name) for name in source.list_names]
+    lines = [f"You get this mail because you are on the list {_listed(names)}."] if names else []
+    lines += [_without_tags(line) for line in source.postal_address.splitlines() if line.strip()]
+    ways = (
+        ("Unsubscribe", "{{ unsubscribe_url }}"),
+        ("Change what you get", "{{ preferences_url }}"),
+        ("Read it in a browser", "{{ view_url }}"),
+    )
+    links = " · ".join(f'<a href="{url}">{words}</a>' for words, url in ways)
+    return _Footer(
+        "<br>".join([*(html.escape(line, quote=False) for line in lines), links]),
+        "\n".join([*lines, *(f"{words}: {url}" for words, url in ways)]),
+    )
+
+
+def _preheader(words: str) -> str:
+    """The hidden preview line; after it nothing but blanks, so that no text of the letter is shown beside it."""
+    if not words:
+        return ""
+    blanks = "&#847;&zwnj;&nbsp;" * max(10, _PREVIEW_CHARACTERS - len(words))
+    style = "display:none;max-height:0;max-width:0;opacity:0;overflow:hidden;font-size:1px;line-height:1px"
+    return f'<!--preheader--><div style="{style}">{html.escape(words)}{blanks}</div><!--/preheader-->'
 
 
 def _without_tags(name: str) -> str:

@@ -1,76 +1,16 @@
-"""The forms of the public pages and of the admin; each refusal says what to write instead."""
+"""The forms of the admin; each refusal says what to write instead."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminEmailInputWidget
+from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextareaWidget
 
-from newsletters import addresses, audience, images, mergetags, subscriptions
-from newsletters.content import MAX_BODY_CHARACTERS
-from newsletters.models import Image, List, Newsletter, Subscriber, Subscription, Suppression
-
-TAG_HELP = "You can mention {{ name }}, {{ email }} and each reader's attributes; {{ name|there }} says “there” where the name is missing."
-
-
-class NoBotsForm(forms.Form):
-    """A public form with a field that people do not see; whoever fills it in is a program."""
-
-    website = forms.CharField(required=False, widget=forms.TextInput(attrs={"tabindex": "-1", "autocomplete": "off"}))
-
-    @property
-    def is_bot(self) -> bool:
-        return bool(self.cleaned_data.get("website"))
-
-
-class FeedbackForm(NoBotsForm):
-    """What a reader wants to tell us."""
-
-    name = forms.CharField(
-        label="Your name", max_length=120, required=False, widget=forms.TextInput(attrs={"autocomplete": "name"})
-    )
-    email = forms.EmailField(
-        label="Your e-mail address", required=False, help_text="Only if you would like an answer.",
-        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
-    )  # fmt: skip
-    text = forms.CharField(
-        label="Your message", max_length=5000, widget=forms.Textarea(attrs={"rows": 7}),
-        error_messages={"required": "Please write something."},
-    )  # fmt: skip
-
-
-class SubscribeForm(NoBotsForm):
-    """A reader's wish to be on some of the public lists."""
-
-    lists = forms.ModelMultipleChoiceField(
-        label="What would you like to get?", queryset=List.objects.none(), widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Please choose at least one."},
-    )  # fmt: skip
-    email = forms.CharField(
-        label="Your e-mail address", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"}),
-        error_messages={"required": "Please write your e-mail address."},
-    )  # fmt: skip
-    name = forms.CharField(
-        label="Your name", max_length=120, required=False, widget=forms.TextInput(attrs={"autocomplete": "name"})
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        public = List.objects.filter(public=True)
-        field = cast("forms.ModelMultipleChoiceField[List]", self.fields["lists"])
-        field.queryset = public
-        if public.count() == 1:
-            field.initial = list(public)
-
-    def clean_email(self) -> str:
-        email: str = self.cleaned_data["email"].strip()
-        try:
-            self.cleaned_data["email_norm"] = addresses.normalise(email)
-        except addresses.BadAddress as error:
-            raise ValidationError(str(error)) from error
-        return email
+from newsletters import addresses, images, senders, subscriptions
+from newsletters.editor_forms import SOURCE_HELP, TAG_HELP, SourceEditor, check_letter
+from newsletters.models import Format, Image, LetterTemplate, List, Newsletter, Subscriber, Subscription, Suppression
 
 
 class NewsletterForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -78,11 +18,17 @@ class NewsletterForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Newsletter
-        fields = ("name", "lists", "subject", "body", "from_name", "from_email", "reply_to", "rate", "rate_per")
+        fields = (
+            "name", "lists", "subject", "preheader", "format", "template", "body", "from_name", "from_email", "reply_to",
+            "postal_address", "rate", "rate_per",
+        )  # fmt: skip
+        widgets: ClassVar = {"body": SourceEditor(), "postal_address": UnfoldAdminTextareaWidget({"rows": 3})}
         help_texts = {
             "lists": "Whoever is on several of them gets one mail.",
             "subject": TAG_HELP,
-            "body": "Written in Markdown: an empty line starts a paragraph, # a heading, - a list, [words](https://…) a link.",
+            "preheader": "Empty for the first words of the text.",
+            "template": "",
+            "body": SOURCE_HELP,
             "from_email": "Empty for the installation's own address.",
             "reply_to": "Empty for the sender's address.",
             "rate": "Empty for as fast as the mail server takes them.",
@@ -91,16 +37,26 @@ class NewsletterForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_name(self) -> str:
         return _without_braces(self.cleaned_data["name"])
 
-    def clean_subject(self) -> str:
-        return _checked(self.cleaned_data["subject"])
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "format" in self.fields:  # whoever may only look has no fields
+            self.fields["format"].required = False
+            cast("forms.ModelChoiceField[LetterTemplate]", self.fields["template"]).empty_label = "Our own"
 
-    def clean_body(self) -> str:
-        body = _checked(self.cleaned_data["body"])
-        if len(body) > MAX_BODY_CHARACTERS:
-            raise ValidationError(
-                f"The text has {len(body):,} characters; at most {MAX_BODY_CHARACTERS:,} can be mailed."
-            )
-        return body
+    def clean_format(self) -> str:
+        return self.cleaned_data["format"] or Format.MARKDOWN
+
+    def clean_from_email(self) -> str:
+        email: str = self.cleaned_data["from_email"]
+        refusal = senders.refusal(email) if email else ""
+        if refusal:
+            raise ValidationError(refusal)
+        return email
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        check_letter(self, data)
+        return data
 
 
 class SubscriberForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -168,14 +124,6 @@ class ImageForm(forms.ModelForm):  # type: ignore[type-arg]
         upload = self.cleaned_data["upload"]
         images.check_upload(upload)
         return upload
-
-
-def _checked(source: str) -> str:
-    try:
-        mergetags.check(source, audience.attribute_names())
-    except mergetags.MergeTagError as error:
-        raise ValidationError(str(error)) from error
-    return source
 
 
 def _without_braces(name: str) -> str:

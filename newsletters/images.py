@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -134,6 +135,21 @@ def open_picture(file: io.BytesIO) -> Pillow.Image:
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise NotUsable("The picture is damaged and cannot be read. Save it again and upload the new file.") from error
     return _plain(upright)
+
+
+def ready(words: str = "", *, limit: int) -> list[Image]:
+    """The newest images that can be used, whose description or name holds these words."""
+    found = Image.objects.filter(state=Image.State.READY).prefetch_related("sizes")
+    if words.strip():
+        found = found.filter(models.Q(alt__icontains=words.strip()) | models.Q(original_name__icontains=words.strip()))
+    return list(found.order_by("-pk")[:limit])
+
+
+def public_url(size: ImageSize) -> str:
+    """Where readers' mail programs find this size; nobody can guess it, and it is never another picture."""
+    extension = PurePosixPath(str(size.file.name)).suffix.lstrip(".")
+    path = reverse("newsletters:image", args=[size.image.public_id, size.width, extension])
+    return f"{settings.PUBLIC_URL}{path}"
 
 
 def _plain(picture: Pillow.Image) -> Pillow.Image:

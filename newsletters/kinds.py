@@ -6,7 +6,7 @@ from typing import cast
 
 from django.db import models
 
-from newsletters import audience, feedback, images, preparing, sending, subscriptions
+from newsletters import audience, feedback, images, preparing, reader_mails, sending, subscriptions, welcome
 from newsletters.models import Newsletter
 from runs import words
 from schedules import kinds
@@ -57,6 +57,8 @@ def register() -> None:
         ("image_sizes", "Image sizes", images.perform_sizes, "image"),
         ("feedback_mail", "Feedback to staff", feedback.perform_feedback_mail, "feedback"),
         ("confirmation_mail", "Confirmation of a sign-up", subscriptions.perform_confirmation_mail, "mark_email_read"),
+        ("welcome_mail", "Welcome to a list", welcome.perform_welcome_mail, "waving_hand"),
+        ("reader_mail", "Mail that a reader asked for", reader_mails.perform_reader_mail, "forward_to_inbox"),
     ):
         kinds.register(
             JobKind(key=key, label=label, perform=perform, icon=icon, defaults=PolicyDefaults(time_limit_seconds=600))

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import quote
 
-KNOWN = ("name", "email", "unsubscribe_url")
+from newsletters.source_errors import SourceError
+
+KNOWN = ("name", "email", "unsubscribe_url", "preferences_url", "view_url")
 """The tags that every newsletter may use, besides the readers' own attributes."""
 
-URL_TAGS = frozenset({"unsubscribe_url"})
+URL_TAGS = frozenset({"unsubscribe_url", "preferences_url", "view_url"})
+
+PLACES = ("content", "footer", "feed")
+"""Not values but places: the text and the footer in a layout, and what is new in a feed."""
 
 _TAG = re.compile(r"\{\{([^{}]*)\}\}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -24,7 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _LINK_OPEN = re.compile(r"\b(?:href|src)\s*=\s*(?:\"[^\"]*|'[^']*)$", re.IGNORECASE)
 
 
-class MergeTagError(ValueError):
+class MergeTagError(SourceError):
     """A tag that cannot be read or is not known; the message names it."""
 
 
@@ -89,34 +95,44 @@ def split(source: str) -> list[str | Tag]:
     """The source as literal text and tags, in order.
 
     Raises:
-        MergeTagError: braces that are not closed, or a tag that is not of the grammar.
+        MergeTagError: braces that are not closed, or a tag that is not of the grammar; it names the line.
     """
-    parts: list[str | Tag] = []
+    return [part for part, _ in _scan(source)]
+
+
+def _scan(source: str) -> Iterator[tuple[str | Tag, int]]:
+    """The parts and the line that each begins in; 0 where there is only one line."""
     position = 0
     for match in _TAG.finditer(source):
-        parts.append(_literal(source[position : match.start()]))
-        parts.append(_read(match.group(1)))
+        yield _literal(source, position, match.start())
+        line = _line(source, match.start())
+        yield _read(match.group(1), line), line
         position = match.end()
-    parts.append(_literal(source[position:]))
-    return parts
+    yield _literal(source, position, len(source))
 
 
-def _literal(text: str) -> str:
+def _line(source: str, position: int) -> int:
+    return source.count("\n", 0, position) + 1 if "\n" in source else 0
+
+
+def _literal(source: str, start: int, end: int) -> tuple[str, int]:
     for braces in ("{{", "}}"):
-        at = text.find(braces)
+        at = source.find(braces, start, end)
         if at >= 0:
+            near = source[at : min(end, at + 30)].splitlines()[0]
             raise MergeTagError(
-                f"A merge tag is not complete near “{text[at : at + 30].splitlines()[0]}”. Write it as {{{{ name }}}}."
+                f"A merge tag is not complete near “{near}”. Write it as {{{{ name }}}}.", line=_line(source, at)
             )
-    return text
+    return source[start:end], _line(source, start)
 
 
-def _read(inside: str) -> Tag:
+def _read(inside: str, line: int) -> Tag:
     name, _, fallback = inside.partition("|")
     name = name.strip()
     if not _NAME.fullmatch(name):
+        shown = " ".join(inside[:40].split())
         raise MergeTagError(
-            f"“{{{{{inside[:40]}}}}}” is not a merge tag. Write {{{{ name }}}} or {{{{ name|there }}}}."
+            f"“{{{{ {shown} }}}}” is not a merge tag. Write {{{{ name }}}} or {{{{ name|there }}}}.", line=line
         )
     return Tag(name, _CONTROL.sub(" ", fallback).strip())
 
@@ -130,13 +146,39 @@ def check(source: str, attributes: Iterable[str] = ()) -> None:
     """Checks that every tag can be read and is known.
 
     Raises:
-        MergeTagError: the message names the tag and says which ones there are.
+        MergeTagError: the message names the tag and its line, and says which ones there are.
     """
-    allowed = [*KNOWN, *sorted(set(attributes))]
-    for tag in tags_in(source):
-        if tag.name not in allowed:
+    allowed = [*KNOWN, *sorted(set(attributes) - set(KNOWN))]
+    for tag, line in _scan(source):
+        if isinstance(tag, Tag) and tag.name not in allowed:
             known = ", ".join(f"{{{{ {name} }}}}" for name in allowed[:12])
-            raise MergeTagError(f"There is no merge tag {{{{ {tag.name} }}}}. You can use {known}.")
+            raise MergeTagError(f"There is no merge tag {{{{ {tag.name} }}}}. You can use {known}.", line=line)
+
+
+class Hidden:
+    """Stands in for tags while a text goes through Markdown, MJML and HTML: words that all of them leave alone."""
+
+    def __init__(self) -> None:
+        self._nonce = secrets.token_hex(6)
+        self._tags: dict[str, str] = {}
+
+    def hide(self, source: str) -> str:
+        """The source with a word in place of each tag; lines stay where they are. Raises MergeTagError."""
+        return "".join(self.word(str(part)) if isinstance(part, Tag) else part for part in split(source))
+
+    def word(self, stands_for: str) -> str:
+        """A word of letters and digits that :meth:`show` turns into this text."""
+        word = f"tag{self._nonce}n{len(self._tags)}z"
+        self._tags[word] = stands_for
+        return word
+
+    def is_in(self, text: str) -> bool:
+        """Whether a word stands in the text."""
+        return f"tag{self._nonce}n" in text
+
+    def show(self, text: str) -> str:
+        """The text with the tags back in place of their words."""
+        return re.sub(rf"tag{self._nonce}n\d+z", lambda match: self._tags[match.group()], text)
 
 
 def escape(value: str, place: Place) -> str:

@@ -8,10 +8,11 @@ from email.utils import parseaddr
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from newsletters import audience, content, mergetags
+from newsletters import audience, content, merge_fields, sources
 from newsletters.audience import Audience
 from newsletters.message import Envelope, Sender
 from newsletters.models import Issue, Newsletter
+from newsletters.source_errors import SourceError
 
 
 class CannotPrepare(Exception):
@@ -49,14 +50,12 @@ def issue_for(newsletter: Newsletter, due_at: datetime) -> Issue:
 
 def freeze(newsletter: Newsletter) -> content.Frozen:
     """The newsletter's text as it stands, made ready to mail. Raises CannotPrepare."""
-    names = list(newsletter.lists.order_by("name").values_list("name", flat=True))
-    if not names:
+    if not newsletter.lists.exists():
         raise CannotPrepare(f"Nobody to send to: {newsletter} has no list. Choose one on the newsletter's page.")
     try:
-        mergetags.check(newsletter.subject, audience.attribute_names())
-        mergetags.check(newsletter.body, audience.attribute_names())
-        return content.freeze(subject=newsletter.subject, body=newsletter.body, title=newsletter.name, list_names=names)
-    except mergetags.MergeTagError as error:
+        merge_fields.check({"subject": newsletter.subject, "preheader": newsletter.preheader, "body": newsletter.body})
+        return content.freeze(sources.of_newsletter(newsletter))
+    except SourceError as error:
         raise CannotPrepare(f"{error} Correct it on the newsletter's page.") from error
 
 

@@ -1,96 +1,153 @@
-"""The readers' pages: leave, sign up, confirm, write to us. A GET never changes anything."""
+"""The readers' pages: sign up, confirm, leave, write to us. A GET never changes anything."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
 
+from newsletters import archive, floods, preferences, public_pages, subscriptions, tokens
 from newsletters import feedback as feedback_box
-from newsletters import subscriptions, tokens
-from newsletters.forms import FeedbackForm, SubscribeForm
-from newsletters.models import Newsletter
+from newsletters.addresses import normalise
+from newsletters.floods import Freshness
+from newsletters.models import List, Newsletter, Subscriber
+from newsletters.public_pages import public, show
+from newsletters.reader_forms import FeedbackForm, GuardedForm, SubscribeForm
+from newsletters.subscriptions import CONSENT, Consent
+from runs import client_address
 
-POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-View = Callable[..., HttpResponse]
-
-
-def _public(view: View) -> View:
-    """GET, HEAD and POST only; nothing is kept by caches, nothing from elsewhere is loaded."""
-
-    @never_cache
-    @require_http_methods(["GET", "HEAD", "POST"])
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        response = view(request, *args, **kwargs)
-        response.headers["Content-Security-Policy"] = POLICY
-        response.headers["X-Robots-Tag"] = "noindex"
-        return response
-
-    return guarded
+_AGAIN = {
+    Freshness.FAST: "That was very quick. Please press the button once more.",
+    Freshness.STALE: "This page was open for a long time. Nothing is lost: please press the button once more.",
+    Freshness.FOREIGN: "Please look at what is written here and press the button.",
+}
 
 
-@csrf_exempt  # RFC 8058: mail programs post here without cookies; the signed token is the authority
-@_public
+@public
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
-    """GET shows a button, POST leaves. One click from a mail program and the button do the same, any number of times."""
+    """GET shows a button, POST leaves. One click from a mail program (RFC 8058) and the button do the same."""
     try:
         claim = tokens.read_unsubscribe(token)
     except tokens.BadToken:
-        return render(request, "newsletters/link_broken.html", status=404)
+        return show("link_broken", status=404)
+    if claim.subscriber_id == tokens.NOBODY:
+        return show("test_mail")
+    lists = subscriptions.unsubscribe(claim) if request.method == "POST" else subscriptions.lists_to_leave(claim)
+    context = {"newsletter": _called(claim), "lists": lists, "own_page": _own_page(claim.subscriber_id)}
+    is_asked = request.method != "POST" and lists
+    return show("unsubscribe" if is_asked else "unsubscribed", context)
+
+
+def _called(claim: tokens.Unsubscribe) -> str:
     newsletter = Newsletter.objects.filter(pk=claim.newsletter_id).only("name").first()
-    context: dict[str, Any] = {"newsletter": newsletter.name if newsletter else "our newsletter"}
-    if request.method == "POST":
-        subscriptions.unsubscribe(claim)
-        return render(request, "newsletters/unsubscribed.html", context)
-    context["lists"] = subscriptions.lists_to_leave(claim)
-    return render(
-        request, "newsletters/unsubscribe.html" if context["lists"] else "newsletters/unsubscribed.html", context
-    )
+    if newsletter is not None:
+        return newsletter.name
+    names = List.objects.filter(pk__in=claim.list_ids).order_by("name").values_list("name", flat=True)
+    return " and ".join(names) or "our newsletter"
 
 
-@_public
+def _own_page(subscriber_id: int) -> str:
+    """Whoever has the mail with this link has the one with the other as well."""
+    found = Subscriber.objects.filter(pk=subscriber_id).first()
+    return preferences.page_of(found) if found is not None else ""
+
+
+@public
 def subscribe(request: HttpRequest) -> HttpResponse:
     """The sign-up form; the answer is the same whether the address is known or not."""
-    form = SubscribeForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST":
+        form = SubscribeForm(request.POST)
+        return guarded(request, form, lambda: _sign_up(request, form, source="web page"), _subscribe_page)
+    chosen = request.GET.getlist("list")
+    return _subscribe_page(SubscribeForm(initial={"lists": chosen} if chosen else None))
+
+
+@public
+def subscribe_embedded(request: HttpRequest) -> HttpResponse:
+    """Takes the small form that stands on other websites. It comes without cookies and without a token of ours.
+
+    What a foreign page can do with it, anybody can do with the form itself: ask for one mail to an address. The
+    address must always confirm, whatever the list says.
+    """
+    if request.method != "POST":
+        return _subscribe_page(SubscribeForm())
+    form = SubscribeForm(request.POST)
+    if not form.is_valid():
+        return _subscribe_page(form, status=422)
+    return _admitted(request, form, lambda: _sign_up(request, form, source="form on a website"), _subscribe_page)
+
+
+def _sign_up(request: HttpRequest, form: GuardedForm, *, source: str) -> HttpResponse:
+    data = form.cleaned_data
+    with floods.even_time():
         if not form.is_bot:
-            data = form.cleaned_data
-            subscriptions.sign_up(data["email"], data["email_norm"], data["name"], list(data["lists"]))
-        return render(request, "newsletters/subscribed.html", {"email": form.cleaned_data["email"]})
-    return render(request, "newsletters/subscribe.html", {"form": form}, status=422 if form.is_bound else 200)
+            consent = Consent(CONSENT, client_address.of(request), source, needs_mail=source != "web page")
+            subscriptions.sign_up(data["email"], normalise(data["email"]), data["name"], list(data["lists"]), consent)
+    return show("subscribed", {"email": data["email"]})
 
 
-@_public
+def _subscribe_page(form: GuardedForm, *, status: int = 200, notice: str = "") -> HttpResponse:
+    shown = archive.newsletters().exists()
+    return show("subscribe", {"form": form, "consent": CONSENT, "notice": notice, "has_archive": shown}, status=status)
+
+
+@public
 def confirm(request: HttpRequest, token: str) -> HttpResponse:
     """GET shows a button, POST confirms: programs that follow every link confirm nothing."""
     try:
         claim = tokens.read_confirmation(token)
     except tokens.BadToken:
-        return render(request, "newsletters/confirm_expired.html", status=404)
-    if request.method == "POST":
-        lists = subscriptions.confirm(claim)
-        if not lists:
-            return render(request, "newsletters/confirm_expired.html", status=404)
-        return render(request, "newsletters/confirmed.html", {"lists": lists})
-    return render(request, "newsletters/confirm.html")
+        return show("confirm_expired", status=404)
+    if request.method != "POST":
+        lists = subscriptions.lists_to_confirm(claim)
+        return show("confirm", {"lists": lists}) if lists else show("confirm_expired", status=404)
+    lists = subscriptions.confirm(claim, client_address.of(request))
+    if not lists:
+        return show("confirm_expired", status=404)
+    return show("confirmed", {"lists": lists, "own_page": _own_page(claim.subscriber_id)})
 
 
-@_public
+@public
 def feedback(request: HttpRequest) -> HttpResponse:
     """The feedback form; it answers at once, a worker mails staff."""
-    form = FeedbackForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    if request.method != "POST":
+        return _feedback_page(FeedbackForm())
+    form = FeedbackForm(request.POST)
+
+    def keep() -> HttpResponse:
         if not form.is_bot:
             data = form.cleaned_data
             feedback_box.save_feedback(data["name"], data["email"], data["text"])
-        return render(request, "newsletters/feedback_thanks.html")
-    return render(request, "newsletters/feedback.html", {"form": form}, status=422 if form.is_bound else 200)
+        return show("feedback_thanks", {"can_answer": bool(form.cleaned_data["email"])})
+
+    return guarded(request, form, keep, _feedback_page)
+
+
+def _feedback_page(form: GuardedForm, *, status: int = 200, notice: str = "") -> HttpResponse:
+    return show("feedback", {"form": form, "notice": notice}, status=status)
+
+
+def guarded(
+    request: HttpRequest, form: GuardedForm, act: Callable[[], HttpResponse], page: Callable[..., HttpResponse]
+) -> HttpResponse:
+    """Does what a form of ours asks for, or shows it again with the reason and all that was typed."""
+    fresh = form.freshness
+    if fresh is Freshness.FOREIGN or public_pages.is_from_elsewhere(request):
+        return page(form, status=403, notice=_AGAIN[Freshness.FOREIGN])
+    if not form.is_valid():
+        return page(form, status=422)
+    if fresh in _AGAIN:
+        return page(form, status=422, notice=_AGAIN[fresh])
+    return _admitted(request, form, act, page)
+
+
+def _admitted(
+    request: HttpRequest, form: GuardedForm, act: Callable[[], HttpResponse], page: Callable[..., HttpResponse]
+) -> HttpResponse:
+    try:
+        floods.admit(form.form_name, client_address.of(request))
+    except floods.TooMany as flood:
+        response = page(form, status=429, notice=f"{flood} What you wrote is still here.")
+        response.headers["Retry-After"] = str(flood.seconds)
+        return response
+    return act()

@@ -11,7 +11,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from django.urls import reverse
 from django.utils import timezone
 
-from newsletters import content, lanes, links, message, preparing, smtp
+from newsletters import audience, content, lanes, links, merge_fields, message, preparing, reader_words, smtp
 from newsletters.lanes import Hold, Row
 from newsletters.models import Delivery, Issue, Newsletter
 from runs import clock
@@ -109,7 +109,9 @@ class _Sender:
         self._issue = issue
         self._hold = hold
         self._parts = content.Parts(content.Frozen(issue.subject, issue.html, issue.text))
+        self._kinds = merge_fields.kinds()
         self._envelope = preparing.envelope_of(issue)
+        self._list_ids = tuple(audience.lists_of(issue.newsletter).order_by("list_id"))
         self._connection = smtp.Connection()
         self._recent: deque[str] = deque(maxlen=WINDOW)
         self._refused: dict[str, list[int]] = {}
@@ -214,8 +216,12 @@ class _Sender:
             raise smtp.ServerTrouble(f"The mail server gave {same} readers the same refusal ({reply}).", signature)
 
     def _build(self, row: Row, recipient: str) -> bytes:
-        url = links.unsubscribe_url(row.subscriber_id, self._issue.newsletter_id, self._issue.pk)
-        letter = self._parts.fill(merge_values(row.name, row.email, url, row.merge))
+        url = links.unsubscribe_url(row.subscriber_id, self._issue.newsletter_id, self._issue.pk, self._list_ids)
+        own = {
+            "view_url": links.view_url(self._issue.pk, row.id),
+            "preferences_url": links.preferences_url(row.subscriber_id, row.email_norm),
+        }
+        letter = self._parts.fill(merge_values(row.name, row.email, url, row.merge, self._kinds, own))
         return message.build(
             self._envelope, delivery_id=row.id, to_name=row.name, to_email=recipient, subject=letter.subject,
             html=letter.html, text=letter.text, unsubscribe_url=url, date=timezone.now(),
@@ -264,15 +270,14 @@ def paused_words(issue: Issue) -> str:
     return f"Paused by {issue.paused_by_name or 'Almanac'} after {issue.sent} of {issue.planned}; resume it on the issue's page."
 
 
-def merge_values(name: str, email: str, unsubscribe_url: str, attributes: Mapping[str, Any]) -> dict[str, str]:
+def merge_values(
+    name: str,
+    email: str,
+    unsubscribe_url: str,
+    attributes: Mapping[str, Any],
+    kinds: Mapping[str, str] | None = None,
+    own_urls: Mapping[str, str] | None = None,
+) -> dict[str, str]:
     """The values for the merge tags of one reader; the fixed tags win over attributes of the same name."""
-    values = {str(key): _plain(value) for key, value in attributes.items()}
-    return values | {"name": name, "email": email, "unsubscribe_url": unsubscribe_url}
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(_plain(item) for item in value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else str(value)
+    urls = {"unsubscribe_url": unsubscribe_url, **(own_urls or {})}
+    return reader_words.merge_values(name, email, attributes, urls, kinds or {})

@@ -20,7 +20,10 @@ from runs.states import OPEN
 from schedules import events, targets
 
 SEND = "newsletters.send_newsletter"
-_NEWSLETTER_FIELDS = ("name", "subject", "body", "from_name", "from_email", "reply_to", "rate", "rate_per")
+_NEWSLETTER_FIELDS = (
+    "name", "subject", "preheader", "format", "template", "body", "from_name", "from_email", "reply_to",
+    "postal_address", "rate", "rate_per",
+)  # fmt: skip
 _LIST_FIELDS = ("slug", "name", "public", "description", "opt_in")
 _SUBSCRIBER_FIELDS = ("email", "name", "attributes", "language")
 
@@ -35,7 +38,7 @@ def save_newsletter(actor: Actor, newsletter: Newsletter, lists: Iterable[List])
             before["lists"] = _names(newsletter.lists.all())
         newsletter.save()
         newsletter.lists.set(chosen)
-        after = {name: getattr(newsletter, name) for name in _NEWSLETTER_FIELDS} | {"lists": _names(chosen)}
+        after = _values(newsletter, _NEWSLETTER_FIELDS) | {"lists": _names(chosen)}
         _record_save(actor, newsletter, before, after)
     return newsletter
 

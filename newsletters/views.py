@@ -7,13 +7,12 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
-from newsletters import previews, services
+from newsletters import services
 from newsletters.models import Delivery, ImageSize, Issue
 from runs.models import Run
 from runs.pages import page, verb
-from runs.row_numbers import row_number
 
 TONES = {
     Issue.State.SENT: "good",
@@ -95,21 +94,6 @@ def decide_uncertain(request: HttpRequest, issue_id: int) -> str:
     send_again = request.POST.get("decision") == "again"
     services.decide_uncertain(request.user, issue_id, send_again=send_again)
     return "They are being sent again." if send_again else "They count as sent."
-
-
-@require_POST
-def preview(request: HttpRequest) -> HttpResponse:
-    """The letter as typed so far, as one reader would get it. Changes nothing."""
-    if not request.user.has_perm("newsletters.view_newsletter"):
-        raise PermissionDenied
-    data = request.POST
-    shown = previews.preview(
-        title=data.get("name", "") or "Newsletter",
-        subject=data.get("subject", ""),
-        body=data.get("body", ""),
-        list_ids=[number for number in map(row_number, data.getlist("lists")) if number is not None],
-    )
-    return render(request, "newsletters/admin/_preview.html", {"preview": shown})
 
 
 @require_GET

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -52,6 +53,12 @@ class Environment:
 
     def listed(self, name: str, default: str) -> list[str]:
         return [part.strip() for part in self.text(name, default).split(",") if part.strip()]
+
+    def networks(self, name: str) -> list[IPv4Network | IPv6Network]:
+        try:
+            return [ip_network(part) for part in self.listed(name, "")]
+        except ValueError as error:
+            raise ConfigurationError(f"{name}: {error}; write networks such as 10.1.2.0/24.") from error
 
     def time_zone(self) -> str:
         name = self.text("TIME_ZONE", "UTC")

@@ -127,7 +127,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_LOCKOUT_CALLABLE = "scheduler_site.sign_in.locked_out"
-AXES_CLIENT_IP_CALLABLE = "scheduler_site.client_address.of"
+AXES_CLIENT_IP_CALLABLE = "runs.client_address.of"
 AXES_ENABLE_ADMIN = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
@@ -159,8 +159,12 @@ EMAIL_HOST_USER = _email["EMAIL_HOST_USER"] or ""
 EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_PASSWORD"] or ""
 EMAIL_TIMEOUT = env.number("EMAIL_TIMEOUT", 60, minimum=1)
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", f"Almanac <almanac@{urlsplit(PUBLIC_URL).hostname}>")
+SENDER_DOMAINS = env.listed("SENDER_DOMAINS", "")  # empty: that of DEFAULT_FROM_EMAIL
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 LOCAL_MAILBOX_DIR = DATA_DIR / "mailbox"
+
+# Feeds and links are fetched from public addresses only; an intranet's feed needs its network named here.
+FETCH_ALLOW = env.networks("FETCH_ALLOW")
 
 SESSION_COOKIE_AGE = 12 * 60 * 60  # a working day; pages that refresh themselves do not prolong it
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS

@@ -95,6 +95,8 @@ UNFOLD: dict[str, Any] = {
                     _list("Lists", "groups", "newsletters", "list"),
                     _list("Subscribers", "person", "newsletters", "subscriber"),
                     _list("Suppressions", "block", "newsletters", "suppression"),
+                    _item("Sign-up form", "how_to_reg", "sign_up_form", "newsletters.view_list"),
+                    _list("Layouts", "dashboard_customize", "newsletters", "lettertemplate"),
                     _list("Images", "image", "newsletters", "image"),
                     _list("Feedback", "forum", "newsletters", "feedbackmessage"),
                 ],

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from newsletters import sign_up_pages
 from scheduler_site import (
     calendar_views,
     dashboard,
@@ -60,6 +61,7 @@ urlpatterns = [
                     path("queues/live/", _wrap(queue_pages.live), name="queues_live"),
                     path("queues/<str:queue>/pause/", _wrap(queue_pages.pause), name="queue_pause"),
                     path("queues/<str:queue>/resume/", _wrap(queue_pages.resume), name="queue_resume"),
+                    path("sign-up-form/", _wrap(sign_up_pages.sign_up_form), name="sign_up_form"),
                     path("my-settings/", _wrap(my_settings.my_settings), name="my_settings"),
                     path("password_change/", _wrap(views.change_password), name="password_change"),
                     path("notices/read/", _wrap(views.read_notices), name="notices_read"),

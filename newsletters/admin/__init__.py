@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from newsletters.admin import audience, library, sending
+from newsletters.admin import audience, layouts, library, sending
 
-__all__ = ["audience", "library", "sending"]
+__all__ = ["audience", "layouts", "library", "sending"]

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminFileFieldWidget
 
-from newsletters import images, views
+from newsletters import editor_views, images, views
 from newsletters.forms import ImageForm
 from newsletters.models import FeedbackMessage, Image
 from runs import words
@@ -42,7 +42,8 @@ class ImageAdmin(ModelAdmin):  # type: ignore[misc]
 
     def get_urls(self) -> list[URLPattern]:
         own = [
-            path("sizes/<int:size_id>/", self.admin_site.admin_view(views.image_file), name="newsletters_image_file")
+            path("pick/", self.admin_site.admin_view(editor_views.pick_image), name="newsletters_image_pick"),
+            path("sizes/<int:size_id>/", self.admin_site.admin_view(views.image_file), name="newsletters_image_file"),
         ]
         urls: list[URLPattern] = own + super().get_urls()
         return urls
@@ -131,7 +132,7 @@ class FeedbackAdmin(ReadOnlyAdmin):
     list_display = ("text_start", "writer", "received", _MAILED)
     list_display_links = ("text_start",)
     search_fields = ("text", "email", "name")
-    fields = readonly_fields = ("text", "name", "email", "received", _MAILED)
+    fields = readonly_fields = ("text", "name", "answer_to", "received", _MAILED)
 
     @admin.display(description="Message")
     def text_start(self, obj: FeedbackMessage) -> str:
@@ -140,6 +141,12 @@ class FeedbackAdmin(ReadOnlyAdmin):
     @admin.display(description="From")
     def writer(self, obj: FeedbackMessage) -> str:
         return obj.name or obj.email or "A reader"
+
+    @admin.display(description="Answer to")
+    def answer_to(self, obj: FeedbackMessage) -> SafeString | str:
+        if not obj.email:
+            return "No address was left."
+        return format_html('<a href="mailto:{0}?subject=Your%20message%20to%20us">{0}</a>', obj.email)
 
     @admin.display(description="Received", ordering="id")
     def received(self, obj: FeedbackMessage) -> SafeString:

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from newsletters import services, views
+from newsletters import editor_views, services, views
 from newsletters.forms import NewsletterForm
 from newsletters.models import Delivery, Issue, Newsletter
 from runs import words
@@ -36,20 +36,25 @@ class NewsletterAdmin(KeptWhileScheduled, KeepsWhatWasTyped):
     warn_unsaved_form = True
     list_fullwidth = True
     change_form_show_cancel_button = True
+    compressed_fields = False  # labels above their fields: the preview takes the room beside them
     change_form_outer_before_template = "newsletters/admin/newsletter_when.html"
-    change_form_outer_after_template = "newsletters/admin/newsletter_preview.html"
+    change_form_outer_after_template = "newsletters/admin/newsletter_editor.html"
     fieldsets = (
-        ("Letter", {"fields": ("name", "subject", "body")}),
+        ("Letter", {"fields": ("name", "subject", "preheader", ("format", "template"), "body")}),
         ("Readers", {"fields": ("lists",)}),
-        ("Sender and speed", {"fields": (("from_name", "from_email"), "reply_to", ("rate", "rate_per"))}),
+        (
+            "Sender and speed",
+            {"fields": (("from_name", "from_email"), "reply_to", "postal_address", ("rate", "rate_per"))},
+        ),
     )
-
-    class Media:
-        css = {"all": ("newsletters/admin.css",)}
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
-        own = [path("preview/", wrap(views.preview), name="newsletters_newsletter_preview")]
+        own = [
+            path("preview/", wrap(editor_views.preview), name="newsletters_newsletter_preview"),
+            path("test/", wrap(editor_views.send_test), name="newsletters_newsletter_test"),
+            path("checks/", wrap(editor_views.checks), name="newsletters_newsletter_checks"),
+        ]
         urls: list[URLPattern] = own + super().get_urls()
         return urls
 
@@ -68,9 +73,9 @@ class NewsletterAdmin(KeptWhileScheduled, KeepsWhatWasTyped):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
-        if "lists" in form.base_fields:  # whoever may only look has no fields
-            chooser = form.base_fields["lists"].widget
-            # Lists have a page of their own; a menu beside the boxes would be one more thing to understand.
+        for name in {"lists", "template"} & set(form.base_fields):  # whoever may only look has no fields
+            chooser = form.base_fields[name].widget
+            # Both have pages of their own; a menu beside them would be one more thing to understand.
             chooser.can_add_related = chooser.can_change_related = chooser.can_view_related = False
         return form
 

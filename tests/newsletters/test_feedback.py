@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
+from newsletters import floods
 from newsletters.models import FeedbackMessage
 from runs.models import Notice, Run
 from schedules.tasks import run_job
@@ -18,13 +19,27 @@ from tests.newsletters.smtp_server import SmtpServer
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody in these tests is too fast for a person."""
+    monkeypatch.setattr(floods, "LEAST_SECONDS", -1)
+
+
 @pytest.fixture
 def admin(db: None) -> User:
     return User.objects.create_superuser("ada", "ada@example.org", "pw")
 
 
 def post(client: Client, **changes: str) -> str:
-    data = {"name": "Zoë", "email": "zoe@example.org", "text": "Lovely letter.", "website": "", **changes}
+    token = floods.form_token("feedback")
+    data = {
+        "name": "Zoë",
+        "email": "zoe@example.org",
+        "text": "Lovely letter.",
+        "website": "",
+        "token": token,
+        **changes,
+    }
     response = client.post("/feedback/", data)
     return f"{response.status_code} {response.content.decode()}"
 

@@ -9,10 +9,11 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
-from newsletters import services, subscriptions, tokens
-from newsletters.models import List, Subscriber, Subscription
+from newsletters import floods, services, subscriptions, tokens
+from newsletters.models import List, ReaderEvent, Subscriber, Subscription, Suppression
 from runs.models import Run
 from schedules.tasks import run_job
 from tests.newsletters.conftest import add_readers
@@ -21,10 +22,18 @@ from tests.newsletters.smtp_server import SmtpServer
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody in these tests is too fast for a person, and no answer waits."""
+    monkeypatch.setattr(floods, "LEAST_SECONDS", -1)
+    monkeypatch.setattr(floods, "LEAST_ANSWER_SECONDS", 0)
+
+
 @pytest.fixture
 def sign_up(client: Client, city_news: List) -> Callable[..., str]:
     def post(email: str = "Zoe@Example.org", **changes: object) -> str:
-        data = {"email": email, "name": "Zoë", "lists": [city_news.pk], "website": "", **changes}
+        token = floods.form_token("subscribe")
+        data = {"email": email, "name": "Zoë", "lists": ["city-news"], "website": "", "token": token, **changes}
         response = client.post("/subscribe/", data)
         return f"{response.status_code} {response.content.decode()}"
 
@@ -102,7 +111,7 @@ def test_a_bot_gets_the_usual_answer_and_nothing_happens(sign_up: Callable[..., 
         ({"email": "nonsense"}, "“nonsense” is not an e-mail address"),
         ({"email": ""}, "Please write your e-mail address."),
         ({"lists": []}, "Please choose at least one."),
-        ({"lists": [9999]}, "not one of the available choices"),
+        ({"lists": ["nowhere"]}, "not one of the available choices"),
     ],
 )
 def test_what_is_wrong_is_said_beside_the_field(
@@ -116,7 +125,7 @@ def test_what_is_wrong_is_said_beside_the_field(
 
 def test_a_list_that_is_not_public_cannot_be_chosen(sign_up: Callable[..., str]) -> None:
     hidden = List.objects.create(name="Board", slug="board")
-    assert sign_up(lists=[hidden.pk]).startswith("422")
+    assert sign_up(lists=[hidden.slug]).startswith("422")
 
 
 def test_a_confirmation_link_grows_old(
@@ -132,8 +141,12 @@ def test_a_confirmation_link_grows_old(
 
 
 def test_the_sign_up_form_needs_its_token(city_news: List) -> None:
-    response = Client(enforce_csrf_checks=True).post("/subscribe/", {"email": "a@example.org", "lists": [city_news.pk]})
-    assert response.status_code == 403
+    data = {"email": "a@example.org", "lists": ["city-news"]}
+    for token in ("", "x", floods.form_token("feedback"), floods.form_token("subscribe")[:-1]):
+        response = Client(enforce_csrf_checks=True).post("/subscribe/", {**data, "token": token})
+        assert response.status_code == 403
+        assert 'value="a@example.org"' in response.content.decode(), "nothing that was typed is lost"
+    assert not Subscriber.objects.exists()
 
 
 def test_a_mail_server_that_is_away_is_tried_again(sign_up: Callable[..., str], smtp_server: SmtpServer) -> None:
@@ -149,3 +162,52 @@ def test_a_mail_server_that_is_away_is_tried_again(sign_up: Callable[..., str], 
 def test_staff_cannot_put_back_who_left(city_news: List) -> None:
     reader = add_readers(city_news, 1, state="unsubscribed")[0]
     assert subscriptions.revivals(reader, [city_news]) == ["City news"]
+
+
+def test_the_proof_of_consent_is_kept(client: Client, sign_up: Callable[..., str], city_news: List) -> None:
+    sign_up()
+    place = Subscription.objects.get()
+    assert place.consent_text == subscriptions.CONSENT and place.consent_ip is None
+    token = tokens.confirmation_token(tokens.Confirmation(place.subscriber_id, (city_news.pk,)))
+    client.post(f"/confirm/{token}/", REMOTE_ADDR="2001:db8::7")
+    confirmed = Subscription.objects.get()
+    assert (confirmed.state, confirmed.consent_ip) == ("confirmed", "2001:db8::7")
+    assert confirmed.confirmed_at is not None
+    assert ReaderEvent.objects.get().kind == "confirmed"
+
+
+def test_an_old_confirmation_link_does_not_bring_back_who_left_since(client: Client, city_news: List) -> None:
+    reader = add_readers(city_news, 1, state="unsubscribed")[0]
+    now = timezone.now()
+    token = tokens.confirmation_token(tokens.Confirmation(reader.pk, (city_news.pk,)))
+    Subscription.objects.update(mailed_at=now - timedelta(days=2), unsubscribed_at=now - timedelta(days=1))
+    assert client.post(f"/confirm/{token}/").status_code == 404
+    assert Subscription.objects.get().state == "unsubscribed"
+    Subscription.objects.update(mailed_at=now)  # asked again after leaving
+    assert client.post(f"/confirm/{token}/").status_code == 200
+    assert Subscription.objects.get().state == "confirmed"
+
+
+@pytest.mark.parametrize(
+    ("reason", "comes_back"), [("unsubscribed", True), ("erased", True), ("hard_bounce", False), ("complaint", False)]
+)
+def test_what_readers_decided_only_they_undo(
+    client: Client, sign_up: Callable[..., str], city_news: List, smtp_server: SmtpServer, reason: str, comes_back: bool
+) -> None:
+    List.objects.update(opt_in="single")
+    services.suppress(None, "zoe@example.org", reason=reason)
+    sign_up("zoe@example.org")
+    assert Run.objects.exists() == comes_back, "also a list with single opt-in asks first"
+    assert Suppression.objects.exists()
+    if comes_back:
+        run_job(Run.objects.get().pk)
+        assert client.post(confirmation_link(smtp_server)).status_code == 200
+        assert Subscription.objects.get().state == "confirmed"
+    assert Suppression.objects.exists() != comes_back
+
+
+def test_a_list_can_be_chosen_by_the_address_of_the_page(client: Client, city_news: List) -> None:
+    List.objects.create(name="Sport", slug="sport", public=True)
+    page = client.get("/subscribe/?list=sport&list=nowhere").content.decode()
+    assert 'value="sport" id="id_lists_1" checked' in page.replace("\n", " ")
+    assert 'value="city-news" id="id_lists_0" checked' not in page

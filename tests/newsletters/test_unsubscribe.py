@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from django.test import Client
 from pytest_django import Settings
 
 from newsletters import links, tokens
-from newsletters.models import List, Newsletter, Subscriber, Subscription
+from newsletters.models import Delivery, Issue, List, Newsletter, ReaderEvent, Subscriber, Subscription
 from runs.models import AuditEntry
-from tests.newsletters.conftest import add_readers
+from tests.newsletters.conftest import DUE, add_readers
 
 pytestmark = pytest.mark.django_db
 
@@ -65,6 +67,76 @@ def test_one_click_leaves_at_once_and_any_number_of_times(
     assert state(reader) == "unsubscribed"
     entry = AuditEntry.objects.get()
     assert entry.after == {"lists": ["City news"], "issue": 7}
+
+
+def test_a_mail_program_needs_no_cookie_and_gets_none(strict: Client, url: str) -> None:
+    headers = {"origin": "https://mail.example", "sec-fetch-site": "cross-site", "cookie": ""}
+    response = strict.post(url, {"List-Unsubscribe": "One-Click"}, headers=headers)
+    assert response.status_code == 200
+    assert not response.cookies and "Location" not in response
+
+
+def test_a_prefetch_of_the_page_changes_nothing(strict: Client, reader: Subscriber, url: str) -> None:
+    for headers in ({"purpose": "prefetch"}, {"sec-purpose": "prefetch;prerender"}, {"x-moz": "prefetch"}):
+        assert strict.get(url, headers=headers).status_code == 200
+    assert state(reader) == "confirmed"
+    assert not ReaderEvent.objects.exists()
+
+
+def test_the_issue_counts_each_reader_once(
+    strict: Client, reader: Subscriber, letter: Newsletter, settings: Settings
+) -> None:
+    issue = Issue.objects.create(newsletter=letter, scheduled_for=DUE, subject="News", state="sent")
+    Delivery.objects.create(issue=issue, subscriber=reader, email=reader.email, email_norm=reader.email_norm)
+    url = links.unsubscribe_url(reader.pk, letter.pk, issue.pk).removeprefix(settings.PUBLIC_URL)
+    for _ in range(3):
+        strict.post(url)
+        Subscription.objects.update(state="confirmed")  # came back, and leaves again by the same mail
+    issue.refresh_from_db()
+    assert issue.unsubscribed == 1
+    event = ReaderEvent.objects.get()
+    assert (event.kind, event.subscriber, event.issue) == ("left", reader, issue)
+
+
+def test_two_clicks_at_the_same_moment_count_once(
+    strict: Client, reader: Subscriber, letter: Newsletter, settings: Settings
+) -> None:
+    issue = Issue.objects.create(newsletter=letter, scheduled_for=DUE, subject="News", state="sent")
+    delivery = Delivery.objects.create(issue=issue, subscriber=reader, email=reader.email, email_norm=reader.email_norm)
+    ReaderEvent.objects.create(kind="left", delivery=delivery, subscriber=reader, issue=issue)  # the other one
+    strict.post(links.unsubscribe_url(reader.pk, letter.pk, issue.pk).removeprefix(settings.PUBLIC_URL))
+    issue.refresh_from_db()
+    assert issue.unsubscribed == 0
+
+
+@pytest.mark.parametrize("list_ids", [True, False])
+def test_it_works_after_the_newsletter_was_deleted(
+    strict: Client, reader: Subscriber, letter: Newsletter, city_news: List, settings: Settings, list_ids: bool
+) -> None:
+    chosen = (city_news.pk,) if list_ids else ()
+    url = links.unsubscribe_url(reader.pk, letter.pk, 7, chosen).removeprefix(settings.PUBLIC_URL)
+    letter.delete()
+    assert "Unsubscribe" in strict.get(url).content.decode()
+    assert strict.post(url).status_code == 200
+    assert state(reader) == "unsubscribed"
+
+
+def test_it_leaves_the_lists_that_the_mail_went_to_although_the_newsletter_goes_elsewhere_now(
+    strict: Client, reader: Subscriber, letter: Newsletter, city_news: List, settings: Settings
+) -> None:
+    url = links.unsubscribe_url(reader.pk, letter.pk, 7, (city_news.pk,)).removeprefix(settings.PUBLIC_URL)
+    letter.lists.set([List.objects.create(name="Sport", slug="sport")])
+    strict.post(url)
+    assert state(reader) == "unsubscribed"
+
+
+def test_a_link_of_years_ago_still_works(
+    strict: Client, reader: Subscriber, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = time.time() + 5 * 365 * 86_400
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert strict.post(url).status_code == 200
+    assert state(reader) == "unsubscribed"
 
 
 def test_it_leaves_only_the_lists_of_this_newsletter(strict: Client, reader: Subscriber, url: str) -> None:

@@ -23,7 +23,7 @@ _READ_ONLY = ("runs_run", "runs_alert", "runs_auditentry", "newsletters_issue", 
     "newsletters_feedbackmessage", "reports_artefact")  # fmt: skip
 MODELS = (
     "auth_user", "auth_group", "schedules_holidaycalendar", "schedules_schedule", "newsletters_list",
-    "newsletters_subscriber", "newsletters_suppression", "newsletters_image", "newsletters_newsletter",
+    "newsletters_subscriber", "newsletters_suppression", "newsletters_image", "newsletters_newsletter", "newsletters_lettertemplate",
     "reports_reportdefinition", "cleanup_cleanuppolicy", "cleanup_hold", *_READ_ONLY,
 )  # fmt: skip
 CLOSED = {
@@ -45,6 +45,8 @@ READS = {
     "admin:calendar_feed", "calendar_ics", "admin:queues", "admin:queues_live",
     "admin:app_list", "admin:autocomplete", "admin:jsi18n", "admin:view_on_site", "admin:password_change_done",
     "admin:runs_run_log", "admin:schedules_schedule_detail", "admin:newsletters_image_file",
+    # The editor of letters; pictures have addresses that nobody can guess.
+    "admin:newsletters_newsletter_checks", "admin:newsletters_image_pick", "newsletters:image",
     "admin:reports_artefact_download", "admin:cleanup_cleanuppolicy_detail",
 }  # fmt: skip
 QUESTIONS = {
@@ -148,6 +150,14 @@ DOORS: dict[str, Door] = {
     # Newsletters.
     **_model("newsletters_newsletter", "newsletter", add=_newsletter, change={"name": "Renamed"}),
     "admin:newsletters_newsletter_preview": Door(("newsletters.view_newsletter",), {"body": "x"}, leaves_entry=False),
+    **_model("newsletters_lettertemplate", "layout", add={"name": "Plain", "format": "html", "source": "<p>{{ content }}</p>"}, change={"name": "X"}),
+    "admin:newsletters_lettertemplate_preview": Door(
+        ("newsletters.view_lettertemplate",), {"format": "html", "source": "<p>{{ content }}</p>"}, leaves_entry=False
+    ),
+    "admin:newsletters_newsletter_test": Door(
+        ("newsletters.change_newsletter",), {"subject": "News", "body": "Hello", "test_to": "door@example.org"},
+        prepare=lambda person: type(person).objects.filter(pk=person.pk).update(email="door@example.org"),
+    ),
     **_model("newsletters_list", "spare_list", add={"name": "More", "slug": "more", "opt_in": "double"}, change={"name": "X"}),
     **_model(
         "newsletters_subscriber", "subscriber", add={"email": "new@example.org", "attributes": "{}"},
@@ -175,10 +185,28 @@ DOORS: dict[str, Door] = {
 
 PUBLIC = {
     "admin:login": "takes a name and a password",
+    # The readers' own pages: no session, so no cookie's token either.
     "newsletters:unsubscribe": "a signed token is the authority; mail programs post without cookies (RFC 8058)",
-    "newsletters:subscribe": "anybody",
     "newsletters:confirm": "a signed token is the authority",
-    "newsletters:feedback": "anybody",
+    "newsletters:preferences": "a signed token is the authority",
+    "newsletters:new_address": "a signed token, mailed to the new address",
+    "newsletters:my_data": "a signed token, mailed on request",
+    "newsletters:erase": "a signed token, mailed on request",
+    "newsletters:subscribe": "anybody, from our own form",
+    "newsletters:subscribe_embedded": "anybody; it can only ask for one mail to an address",
+    "newsletters:ask_for_page": "anybody, from our own form",
+    "newsletters:feedback": "anybody, from our own form",
 }
 """Doors for people without an account, and what lets them in."""
-WITHOUT_TOKEN = {"newsletters:unsubscribe"}
+WITHOUT_TOKEN = {
+    "newsletters:unsubscribe", "newsletters:confirm", "newsletters:preferences", "newsletters:new_address",
+    "newsletters:my_data", "newsletters:erase",
+}  # fmt: skip
+"""Doors whose address holds the token."""
+FROM_ELSEWHERE = {"newsletters:subscribe_embedded"}
+"""Doors that other websites' forms lead to: an empty form is refused as such."""
+READS |= {
+    "newsletters:archive", "newsletters:archive_feed", "newsletters:archive_newsletter",
+    "newsletters:archive_newsletter_feed", "newsletters:archive_issue", "newsletters:view", "newsletters:click",
+    "admin:sign_up_form",
+}  # fmt: skip

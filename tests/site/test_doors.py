@@ -23,7 +23,7 @@ from PIL import Image as Picture
 
 from runs.models import AuditEntry
 from schedules.models import OutsideEdit
-from tests.site.doors import CLOSED, DOORS, PUBLIC, QUESTIONS, READS, WITHOUT_TOKEN, Data, Door, World
+from tests.site.doors import CLOSED, DOORS, FROM_ELSEWHERE, PUBLIC, QUESTIONS, READS, WITHOUT_TOKEN, Data, Door, World
 
 OURS = ("runs", "schedules", "newsletters", "reports", "cleanup")
 ROLES = ("Viewer", "Editor", "Scheduler", "Sender", "Analyst", "Administrator")
@@ -140,7 +140,7 @@ def world(people: dict[str, User], django_db_blocker: Any, tmp_path_factory: pyt
     """One of everything, in the state in which its doors are open."""
     from cleanup import services as cleanup
     from cleanup.models import CleanupPolicy
-    from newsletters.models import Delivery, Issue, List, Newsletter, Subscriber
+    from newsletters.models import Delivery, Issue, LetterTemplate, List, Newsletter, Subscriber
     from reports import services as reports
     from reports.drafts import ReportDraft
     from runs import ledger
@@ -192,6 +192,7 @@ def world(people: dict[str, User], django_db_blocker: Any, tmp_path_factory: pyt
 
         return {
             "policy": policy, "schedule": schedule, "paused": paused, "list": readers, "newsletter": spare,
+            "layout": LetterTemplate.objects.create(name="Spare", source="<p>{{ content }}</p>"),
             "spare_list": List.objects.create(name="Spare", slug="spare"), "failed_issue": failed,
             "running_issue": issue(2, Issue.State.RUNNING), "paused_issue": issue(3, Issue.State.PAUSED),
             "subscriber": Subscriber.objects.create(email="s@example.org", email_norm="s@example.org"),
@@ -313,16 +314,30 @@ def test_what_is_closed_is_closed_for_everybody(people: dict[str, User], world: 
 @pytest.mark.django_db
 def test_readers_pages_change_nothing_by_get_and_ask_for_a_token(world: World) -> None:
     from newsletters import tokens
+    from newsletters.models import Subscription
 
-    reader = world["subscriber"].pk
+    reader, chosen = world["subscriber"], world["list"]
+    place = Subscription.objects.create(subscriber=reader, list=chosen)
     arguments = {
-        "newsletters:unsubscribe": [tokens.unsubscribe_token(tokens.Unsubscribe(reader, world["newsletter"].pk))],
-        "newsletters:confirm": [tokens.confirmation_token(tokens.Confirmation(reader, (world["list"].pk,)))],
+        "newsletters:unsubscribe": [tokens.unsubscribe_token(tokens.Unsubscribe(reader.pk, world["newsletter"].pk))],
+        "newsletters:confirm": [tokens.confirmation_token(tokens.Confirmation(reader.pk, (chosen.pk,)))],
+        "newsletters:preferences": [tokens.preferences_token(reader.pk, reader.email_norm)],
+        "newsletters:new_address": [tokens.new_address_token(reader, "s2@example.org")],
+        "newsletters:my_data": [tokens.request_token(tokens.DATA, reader)],
+        "newsletters:erase": [tokens.request_token(tokens.ERASE, reader)],
     }
-    for name in PUBLIC:
-        url, client = reverse(name, args=arguments.get(name, [])), Client(enforce_csrf_checks=True)
-        assert client.get(url).status_code == 200, name
-        assert client.post(url, {}).status_code == (200 if name in WITHOUT_TOKEN else 403), name
+    urls = {name: reverse(name, args=arguments.get(name, [])) for name in PUBLIC}
+    for name, url in urls.items():
+        assert Client(enforce_csrf_checks=True).get(url).status_code == 200, name
+    place.refresh_from_db()
+    reader.refresh_from_db()
+    assert (place.state, reader.email) == ("pending", "s@example.org")
+    for name, url in urls.items():
+        refused = 422 if name in FROM_ELSEWHERE else 403
+        with transaction.atomic():
+            answer = Client(enforce_csrf_checks=True).post(url, {})
+            assert answer.status_code == (200 if name in WITHOUT_TOKEN else refused), name
+            transaction.set_rollback(True)
     assert not AuditEntry.objects.filter(was_refused=True).exists(), "anonymous attempts fill no table"
 
 

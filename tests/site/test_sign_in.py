@@ -20,8 +20,9 @@ from django.contrib.sessions.models import Session
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from runs import client_address
 from runs.models import AuditEntry
-from scheduler_site import client_address, views
+from scheduler_site import views
 from scheduler_site.unfold import UNFOLD
 from tests.integration.stack import ROOT
 

@@ -1,0 +1,81 @@
+"""A letter as somebody has typed it so far, saved or not: what previews, test mails and checks are made of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.http import QueryDict
+
+from newsletters import content, sources
+from newsletters.models import Format, Issue, LetterTemplate, Newsletter
+
+_LINES = ("name", "subject", "preheader", "from_name", "from_email", "reply_to", "postal_address")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The source of one letter, whom it comes from, and which lists it goes to."""
+
+    newsletter: Newsletter
+    """The one it belongs to; not saved where it is being written for the first time."""
+    source: content.Source
+    list_ids: list[int] = field(default_factory=list)
+    issue: Issue | None = None
+
+
+def of_newsletter(newsletter: Newsletter) -> Draft:
+    """The newsletter's text as it is stored."""
+    return Draft(newsletter, sources.of_newsletter(newsletter), list(newsletter.lists.values_list("pk", flat=True)))
+
+
+def of_issue(issue: Issue) -> Draft:
+    """The issue's text as it is stored."""
+    newsletter = issue.newsletter
+    return Draft(newsletter, sources.of_issue(issue), list(newsletter.lists.values_list("pk", flat=True)), issue)
+
+
+def of_form(data: QueryDict) -> Draft:
+    """What stands in the form of a newsletter, or of an issue where ``draft_issue`` says which."""
+    issue = Issue.objects.select_related("newsletter__template").filter(pk=_number(data.get("draft_issue"))).first()
+    if issue is not None:
+        stored = of_issue(issue)
+        return replace(stored, source=_typed(stored.source, data))
+    newsletter = Newsletter(
+        pk=_number(data.get("draft_newsletter")) or None,
+        **{name: data.get(name, "")[:500].strip() for name in _LINES},
+    )
+    newsletter.name = newsletter.name or "Newsletter"
+    list_ids = [number for value in data.getlist("lists") if (number := _number(value))]
+    base = content.Source(
+        subject="", body="", title=newsletter.name, list_names=sources.list_names(list_ids),
+        postal_address=newsletter.postal_address,
+    )  # fmt: skip
+    return Draft(newsletter, _typed(base, data), list_ids)
+
+
+def _typed(base: content.Source, data: Mapping[str, Any]) -> content.Source:
+    template = LetterTemplate.objects.filter(pk=_number(data.get("template"))).first()
+    chosen = data.get("format", "")
+    return replace(
+        base,
+        subject=str(data.get("subject", ""))[:250].strip(),
+        preheader=str(data.get("preheader", ""))[:200].strip(),
+        body=str(data.get("body", ""))[: content.MAX_BODY_CHARACTERS],
+        format=chosen if chosen in Format.values else Format.MARKDOWN,
+        template=sources.layout_of(template),
+    )
+
+
+def _number(value: Any) -> int:
+    text = str(value or "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+def fingerprint(source: content.Source) -> str:
+    """What changes when anything that staff wrote changes."""
+    layout = source.template or content.Layout("", "")
+    parts = (source.subject, source.preheader, source.format, source.body, layout.format, layout.source)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,0 +1,3 @@
+"""Template tags of the newsletters."""
+
+from __future__ import annotations
