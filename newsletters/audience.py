@@ -1,4 +1,4 @@
-"""Who gets an issue: confirmed on one of the newsletter's lists and not suppressed; counted and copied in SQL."""
+"""Who gets an issue: confirmed on one of its lists, in its segment, not suppressed; counted and copied in SQL."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import Exists, F, JSONField, OuterRef, QuerySet, Value
 
-from newsletters import addresses
-from newsletters.models import Delivery, Issue, Newsletter, Subscriber, Subscription, Suppression
+from newsletters import addresses, segments
+from newsletters.models import Delivery, Issue, Newsletter, Subscriber, SubscriberField, Subscription, Suppression
 
 ATTRIBUTE_SAMPLE = 1000
 
@@ -26,6 +26,8 @@ class Audience:
     unconfirmed: int
     unsubscribed: int
     suppressed: int
+    not_in_segment: int = 0
+    """Confirmed and not suppressed, but none of those that the segment asks for."""
 
     @property
     def excluded(self) -> dict[str, int]:
@@ -34,27 +36,55 @@ class Audience:
             "not confirmed": self.unconfirmed,
             "unsubscribed": self.unsubscribed,
             "suppressed": self.suppressed,
+            "not in the segment": self.not_in_segment,
         }
         return {reason: number for reason, number in reasons.items() if number}
 
 
-def recipients(list_ids: Lists) -> QuerySet[Subscriber]:
-    """Each subscriber once, however many of the lists they are on."""
-    return _on_lists(list_ids, Subscription.State.CONFIRMED).exclude(_suppressed())
+@dataclass(frozen=True)
+class Reach:
+    """Whom an issue is meant for: everybody on these lists, or only a segment of them."""
+
+    list_ids: Lists
+    rule: Any = None
+    """A segment's rule (see segments.py); None for everybody on the lists."""
+
+    @classmethod
+    def of(cls, newsletter: Newsletter) -> Reach:
+        """As the newsletter says now."""
+        return cls(lists_of(newsletter), newsletter.segment.rule if newsletter.segment else None)
 
 
-def count(list_ids: Lists) -> Audience:
-    """Counts by reason; somebody confirmed on one list and not on another counts as a recipient."""
+def recipients(reach: Reach | Lists) -> QuerySet[Subscriber]:
+    """Each subscriber once, however many of the lists they are on.
+
+    Raises:
+        segments.BadRule: the segment cannot be used as it stands; it never means everybody.
+    """
+    reach = _reach(reach)
+    found = _reachable(reach.list_ids)
+    return found if reach.rule is None else found.filter(segments.condition(reach.rule))
+
+
+def count(reach: Reach | Lists) -> Audience:
+    """Counts by reason; somebody confirmed on one list and not on another counts as a recipient.
+
+    Raises:
+        segments.BadRule: as :func:`recipients`.
+    """
+    reach = _reach(reach)
     states = Subscription.State
-    confirmed = _on_lists(list_ids, states.CONFIRMED)
-    pending = _on_lists(list_ids, states.PENDING)
-    left = _on_lists(list_ids, states.UNSUBSCRIBED)
-    reached = recipients(list_ids).count()
+    confirmed = _on_lists(reach.list_ids, states.CONFIRMED)
+    pending = _on_lists(reach.list_ids, states.PENDING)
+    left = _on_lists(reach.list_ids, states.UNSUBSCRIBED)
+    reached = recipients(reach).count()
+    reachable = reached if reach.rule is None else _reachable(reach.list_ids).count()
     return Audience(
         recipients=reached,
         unconfirmed=pending.exclude(pk__in=confirmed.values("pk")).count(),
         unsubscribed=left.exclude(pk__in=confirmed.values("pk")).exclude(pk__in=pending.values("pk")).count(),
-        suppressed=confirmed.count() - reached,
+        suppressed=confirmed.count() - reachable,
+        not_in_segment=reachable - reached,
     )
 
 
@@ -62,6 +92,9 @@ def snapshot(issue: Issue, *, with_attributes: bool) -> int:
     """Copies the recipients into deliveries by one INSERT … SELECT; returns how many.
 
     Call it inside a transaction. The number of queries does not depend on the number of recipients.
+
+    Raises:
+        segments.BadRule: the newsletter's segment cannot be used as it stands.
     """
     columns = {
         "issue_id": Value(issue.pk),
@@ -76,7 +109,7 @@ def snapshot(issue: Issue, *, with_attributes: bool) -> int:
         "text": Value(""),
     }
     chosen = (
-        recipients(lists_of(issue.newsletter))
+        recipients(Reach.of(issue.newsletter))
         .order_by("pk")
         .annotate(**{f"new_{name}": value for name, value in columns.items()})
         .values_list(*[f"new_{name}" for name in columns])
@@ -106,14 +139,23 @@ def no_longer_subscribed(newsletter: Newsletter, subscriber_ids: Iterable[int | 
 
 
 def attribute_names() -> list[str]:
-    """The attributes that readers have, as seen in the latest subscribers."""
+    """The short names of the fields, and of what the latest subscribers have besides."""
+    named = set(SubscriberField.objects.values_list("key", flat=True))
     latest = Subscriber.objects.exclude(attributes={}).order_by("-pk").values_list("attributes", flat=True)
-    return sorted({str(name) for attributes in latest[:ATTRIBUTE_SAMPLE] for name in attributes})
+    return sorted(named | {str(name) for attributes in latest[:ATTRIBUTE_SAMPLE] for name in attributes})
 
 
 def lists_of(newsletter: Newsletter) -> QuerySet[Any, int]:
     """The ids of the newsletter's lists, to be used inside other queries."""
     return Newsletter.lists.through.objects.filter(newsletter_id=newsletter.pk).values_list("list_id", flat=True)
+
+
+def _reach(reach: Reach | Lists) -> Reach:
+    return reach if isinstance(reach, Reach) else Reach(reach)
+
+
+def _reachable(list_ids: Lists) -> QuerySet[Subscriber]:
+    return _on_lists(list_ids, Subscription.State.CONFIRMED).exclude(_suppressed())
 
 
 def _on_lists(list_ids: Lists, state: Subscription.State) -> QuerySet[Subscriber]:

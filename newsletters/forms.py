@@ -6,11 +6,11 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminTextareaWidget
 
-from newsletters import addresses, images, senders, subscriptions
+from newsletters import images, senders
 from newsletters.editor_forms import SOURCE_HELP, TAG_HELP, SourceEditor, check_letter
-from newsletters.models import Format, Image, LetterTemplate, List, Newsletter, Subscriber, Subscription, Suppression
+from newsletters.models import Format, Image, LetterTemplate, Newsletter
 
 
 class NewsletterForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -57,56 +57,6 @@ class NewsletterForm(forms.ModelForm):  # type: ignore[type-arg]
         data = super().clean() or self.cleaned_data
         check_letter(self, data)
         return data
-
-
-class SubscriberForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A subscriber and the lists they are confirmed on."""
-
-    lists = forms.ModelMultipleChoiceField(
-        queryset=List.objects.all(), required=False, widget=forms.CheckboxSelectMultiple,
-        help_text="Tick only lists that the person asked for.",
-    )  # fmt: skip
-
-    class Meta:
-        model = Subscriber
-        fields = ("email", "name", "language", "attributes")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.pk:
-            confirmed = Subscription.objects.filter(subscriber=self.instance, state=Subscription.State.CONFIRMED)
-            self.fields["lists"].initial = list(confirmed.values_list("list", flat=True))
-
-    def clean_attributes(self) -> dict[str, Any]:
-        attributes = self.cleaned_data["attributes"] or {}
-        if not isinstance(attributes, dict):
-            raise ValidationError('Write pairs, such as {"city": "Porto"}.')
-        return attributes
-
-    def clean_lists(self) -> Any:
-        chosen = self.cleaned_data["lists"]
-        left = subscriptions.revivals(self.instance, chosen)
-        if left:
-            raise ValidationError(
-                f"This person left {', '.join(left)}. Only they can come back, on the page where readers subscribe."
-            )
-        return chosen
-
-
-class SuppressionForm(forms.ModelForm):  # type: ignore[type-arg]
-    """An address that is to get no newsletter any more."""
-
-    email = forms.CharField(label="Address", max_length=254, widget=UnfoldAdminEmailInputWidget())
-
-    class Meta:
-        model = Suppression
-        fields = ("note",)
-
-    def clean_email(self) -> str:
-        try:
-            return addresses.normalise(self.cleaned_data["email"])
-        except addresses.BadAddress as error:
-            raise ValidationError(str(error)) from error
 
 
 class ImageForm(forms.ModelForm):  # type: ignore[type-arg]

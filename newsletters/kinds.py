@@ -6,7 +6,7 @@ from typing import cast
 
 from django.db import models
 
-from newsletters import audience, feedback, images, preparing, reader_mails, sending, subscriptions, welcome
+from newsletters import audience, feedback, images, preparing, reader_mails, segments, sending, subscriptions, welcome
 from newsletters.models import Newsletter
 from runs import words
 from schedules import kinds
@@ -16,11 +16,15 @@ from schedules.kinds import JobKind, PolicyDefaults
 def describe_impact(target: models.Model) -> str:
     """ "Sends to 200 subscribers of City news", or why it would reach nobody."""
     newsletter = cast(Newsletter, target)
-    counted = audience.count(audience.lists_of(newsletter))
+    try:
+        counted = audience.count(audience.Reach.of(newsletter))
+    except segments.BadRule as error:
+        return preparing.unusable_segment(newsletter, error)
     if not counted.recipients:
         return preparing.nobody(newsletter, counted)
     names = [str(name) for name in newsletter.lists.order_by("name").values_list("name", flat=True)]
-    return f"Sends to {words.counted(counted.recipients, 'subscriber')} of {' and '.join(names)}"
+    only = f", only those in the segment {newsletter.segment}" if newsletter.segment else ""
+    return f"Sends to {words.counted(counted.recipients, 'subscriber')} of {' and '.join(names)}{only}"
 
 
 def register() -> None:

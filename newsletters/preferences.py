@@ -10,7 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
-from newsletters import addresses, floods, links, personal_data, reader_mails, subscriptions, tokens
+from newsletters import addresses, erasing, floods, links, reader_mails, subscriptions, tokens
 from newsletters.models import List, ReaderEvent, Subscriber, SubscriberField, Subscription, Suppression
 from runs import audit, clock, locking
 
@@ -152,7 +152,7 @@ def move(claim: tokens.NewAddress) -> Subscriber:
 def erase(reader: tokens.Reader) -> None:
     """Erases the reader. Raises tokens.BadToken when that has been done already."""
     with transaction.atomic():
-        personal_data.erase(_locked(reader))
+        erasing.remove(None, _locked(reader))
 
 
 def page_of(subscriber: Subscriber) -> str:

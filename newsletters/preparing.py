@@ -8,7 +8,7 @@ from email.utils import parseaddr
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from newsletters import audience, content, merge_fields, sources
+from newsletters import audience, content, merge_fields, segments, sources
 from newsletters.audience import Audience
 from newsletters.message import Envelope, Sender
 from newsletters.models import Issue, Newsletter
@@ -38,11 +38,13 @@ def issue_for(newsletter: Newsletter, due_at: datetime) -> Issue:
                 from_name=sender.name, from_email=sender.email, reply_to=sender.reply_to,
             )  # fmt: skip
             issue.planned = audience.snapshot(issue, with_attributes=bool(content.used_attributes(frozen)))
-            counted = audience.count(audience.lists_of(newsletter))
+            counted = audience.count(audience.Reach.of(newsletter))
             if not issue.planned:
                 raise CannotPrepare(nobody(newsletter, counted))
             issue.excluded = counted.excluded
             issue.save(update_fields=["planned", "excluded"])
+    except segments.BadRule as error:
+        raise CannotPrepare(unusable_segment(newsletter, error)) from error
     except IntegrityError:  # another run of the same due time was a moment earlier
         return Issue.objects.get(newsletter=newsletter, scheduled_for=due_at)
     return issue
@@ -65,9 +67,19 @@ def nobody(newsletter: Newsletter, counted: Audience) -> str:
     if not names:
         return f"Nobody to send to: {newsletter} has no list. Choose one on the newsletter's page."
     lists = f"the list {names[0]} has" if len(names) == 1 else f"the lists {', '.join(names[:-1])} and {names[-1]} have"
+    if counted.not_in_segment:
+        return (
+            f"Nobody to send to: none of the {counted.not_in_segment:,} readers who could get it "
+            f"is in the segment {newsletter.segment}."
+        )
     if counted.suppressed:
         return f"Nobody to send to: all {counted.suppressed} confirmed subscribers are on the suppression list."
     return f"Nobody to send to: {lists} no confirmed subscribers."
+
+
+def unusable_segment(newsletter: Newsletter, error: segments.BadRule) -> str:
+    """Why the newsletter's segment reaches nobody, and what to do."""
+    return f"Nobody to send to: the segment {newsletter.segment} cannot be used. {error} Correct it on its page."
 
 
 def sender_of(newsletter: Newsletter) -> Sender:

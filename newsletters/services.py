@@ -1,4 +1,4 @@
-"""What staff do: save newsletters, lists and subscribers; pause, resume and cancel an issue; try the failed again.
+"""What staff do: save newsletters and lists; pause, resume and cancel an issue; try the failed again.
 
 Each service checks the permission, changes in one transaction and leaves an audit entry.
 """
@@ -11,8 +11,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
-from newsletters import addresses, lanes, sending, subscriptions
-from newsletters.models import Delivery, Issue, List, Newsletter, Subscriber, Suppression
+from newsletters import addresses, lanes, segments, sending
+from newsletters.models import Delivery, Issue, List, Newsletter, Suppression
 from runs import audit, clock
 from runs.audit import Actor
 from runs.models import Run
@@ -24,8 +24,7 @@ _NEWSLETTER_FIELDS = (
     "name", "subject", "preheader", "format", "template", "body", "from_name", "from_email", "reply_to",
     "postal_address", "rate", "rate_per",
 )  # fmt: skip
-_LIST_FIELDS = ("slug", "name", "public", "description", "opt_in")
-_SUBSCRIBER_FIELDS = ("email", "name", "attributes", "language")
+_LIST_FIELDS = ("slug", "name", "public", "description", "opt_in", "welcome_subject", "welcome_body")
 
 
 def save_newsletter(actor: Actor, newsletter: Newsletter, lists: Iterable[List]) -> Newsletter:
@@ -53,29 +52,6 @@ def save_list(actor: Actor, chosen: List) -> List:
     return chosen
 
 
-def save_subscriber(actor: Actor, subscriber: Subscriber, lists: Iterable[List] | None = None) -> Subscriber:
-    """Creates or changes a subscriber, and the lists they are on where given.
-
-    Raises:
-        ValidationError: a list that the person left; nobody else may put them back.
-    """
-    _require_save(actor, subscriber)
-    chosen = None if lists is None else list(lists)
-    left = subscriptions.revivals(subscriber, chosen or [])
-    if left:
-        raise ValidationError(
-            f"{subscriber} left {', '.join(left)}. Only the reader can come back, on the page where readers subscribe."
-        )
-    with transaction.atomic():
-        before = _values(subscriber, _SUBSCRIBER_FIELDS)
-        subscriber.save()
-        after = {name: getattr(subscriber, name) for name in _SUBSCRIBER_FIELDS}
-        if chosen is not None:
-            after["lists"] = subscriptions.set_lists(subscriber, chosen, source="staff")
-        _record_save(actor, subscriber, before, after)
-    return subscriber
-
-
 def delete_newsletter(actor: Actor, newsletter: Newsletter) -> None:
     """Removes a newsletter of which no issue exists; what was sent stays on record.
 
@@ -98,6 +74,9 @@ def delete_list(actor: Actor, chosen: List) -> None:
     audit.require(actor, "newsletters.delete_list", "delete this list", chosen)
     if chosen.subscriptions.exists() or chosen.newsletters.exists():
         raise ValidationError("People are on it, or a newsletter goes to it.")
+    asking = segments.naming(chosen)
+    if asking:
+        raise ValidationError(f"The segment “{asking[0]}” asks for it. Change that first.")
     with transaction.atomic():
         audit.record(actor, "deleted the list", chosen, before=_values(chosen, _LIST_FIELDS))
         chosen.delete()

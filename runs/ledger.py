@@ -9,7 +9,7 @@ redelivered message or a worker that came back from the dead changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -268,13 +268,6 @@ def request_cancel(run: Run) -> State:
         reason=Reason.CANCELLED_BY_STAFF, reason_text=Reason.CANCELLED_BY_STAFF.label,
     )  # fmt: skip
     return State(Run.objects.values_list("state", flat=True).get(pk=run.pk))
-
-
-def forget_target(kinds: Iterable[str], target_id: int, label: str) -> None:
-    """Takes what names a person out of the runs about them; that the runs were, and how they ended, stays on record."""
-    about = Run.objects.filter(kind__in=list(kinds), target_id=target_id)
-    RunEvent.objects.filter(run__in=about).update(message=label)
-    about.update(target_label=label, parameters={}, error="", result="")
 
 
 def _mine(claimed: Claim) -> Any:

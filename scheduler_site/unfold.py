@@ -94,6 +94,8 @@ UNFOLD: dict[str, Any] = {
                     _list("Issues", "outgoing_mail", "newsletters", "issue"),
                     _list("Lists", "groups", "newsletters", "list"),
                     _list("Subscribers", "person", "newsletters", "subscriber"),
+                    _list("Segments", "filter_alt", "newsletters", "segment"),
+                    _list("Subscriber fields", "list_alt", "newsletters", "subscriberfield"),
                     _list("Suppressions", "block", "newsletters", "suppression"),
                     _item("Sign-up form", "how_to_reg", "sign_up_form", "newsletters.view_list"),
                     _list("Layouts", "dashboard_customize", "newsletters", "lettertemplate"),

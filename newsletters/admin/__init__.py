@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from newsletters.admin import audience, layouts, library, sending
+from newsletters.admin import layouts, library, lists, segments, sending, subscribers
 
-__all__ = ["audience", "layouts", "library", "sending"]
+__all__ = ["layouts", "library", "lists", "segments", "sending", "subscribers"]

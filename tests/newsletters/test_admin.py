@@ -178,7 +178,6 @@ def test_a_subscriber_is_added_to_lists_and_cannot_be_put_back_after_leaving(
     [
         ({"email": "READER0@example.org"}, "is a subscriber already"),
         ({"email": "nonsense"}, "email address"),
-        ({"attributes": "[1]"}, "Write pairs"),
     ],
 )
 def test_a_wrong_subscriber_is_refused(

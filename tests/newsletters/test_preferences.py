@@ -12,7 +12,7 @@ from django.db.models import F
 from django.test import Client
 from pytest_django import Settings
 
-from newsletters import floods, links, services, subscriptions, tokens
+from newsletters import floods, links, services, subscribers, subscriptions, tokens
 from newsletters.models import (
     Delivery,
     FeedbackMessage,
@@ -285,7 +285,7 @@ class TestMailedLinks:
         client.post(url, {**SAVED, "name": "Zoë B."})
         reader.refresh_from_db()
         reader.name = "Zoë C."
-        services.save_subscriber(None, reader)
+        subscribers.save_subscriber(None, reader)
         assert AuditEntry.objects.filter(after__name="Zoë C.").exists()
         FeedbackMessage.objects.create(name="Zoë", email="ZOE0@example.org", text="Lovely")
         client.post(url, {"do": "erase"})

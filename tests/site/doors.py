@@ -23,7 +23,8 @@ _READ_ONLY = ("runs_run", "runs_alert", "runs_auditentry", "newsletters_issue", 
     "newsletters_feedbackmessage", "reports_artefact")  # fmt: skip
 MODELS = (
     "auth_user", "auth_group", "schedules_holidaycalendar", "schedules_schedule", "newsletters_list",
-    "newsletters_subscriber", "newsletters_suppression", "newsletters_image", "newsletters_newsletter", "newsletters_lettertemplate",
+    "newsletters_subscriber", "newsletters_segment", "newsletters_subscriberfield", "newsletters_suppression", "newsletters_image",
+    "newsletters_newsletter", "newsletters_lettertemplate",
     "reports_reportdefinition", "cleanup_cleanuppolicy", "cleanup_hold", *_READ_ONLY,
 )  # fmt: skip
 CLOSED = {
@@ -36,6 +37,7 @@ CLOSED = {
 READS = {
     *(f"admin:{model}_{verb}" for model in MODELS for verb in _SHOWN),
     *(f"admin:{model}_change" for model in _READ_ONLY),
+    "admin:newsletters_subscriber_detail",
     "admin:newsletters_suppression_change",
     "admin:newsletters_image_change",
     "admin:cleanup_hold_change",
@@ -94,6 +96,7 @@ def _newsletter(world: World) -> Data:
     return {"name": "Another letter", "subject": "News", "body": "Hello", "lists": [world["list"].pk]}
 
 
+_RULE = {"r.0.about": "subscribed", "r.0.op": "last", "r.0.value": "30"}
 SEND = "newsletters.send_newsletter"
 VIEW, PAUSE, RUN = "schedules.view_schedule", "schedules.pause_schedule", "schedules.run_schedule"
 PASSWORDS = {"password1": "a-long-secret-1", "password2": "a-long-secret-1", "usable_password": "true"}
@@ -160,7 +163,7 @@ DOORS: dict[str, Door] = {
     ),
     **_model("newsletters_list", "spare_list", add={"name": "More", "slug": "more", "opt_in": "double"}, change={"name": "X"}),
     **_model(
-        "newsletters_subscriber", "subscriber", add={"email": "new@example.org", "attributes": "{}"},
+        "newsletters_subscriber", "subscriber", add={"email": "new@example.org"},
         change={"name": "Ada"}, delete=False,
     ),
     **_model("newsletters_suppression", "", add={"email": "no@example.org"}, delete=False),
@@ -170,6 +173,29 @@ DOORS: dict[str, Door] = {
     "admin:newsletters_issue_cancel": Door((SEND,), row="paused_issue"),
     "admin:newsletters_issue_retry_failed": Door((SEND,), row="failed_issue"),
     "admin:newsletters_issue_decide_uncertain": Door((SEND,), row="failed_issue"),
+    # The audience.
+    **_model(
+        "newsletters_segment", "segment", add={"name": "More", "r.match": "all", **_RULE},
+        change={"name": "More", "r.match": "all", **_RULE},
+    ),
+    "admin:newsletters_segment_rules": Door(("newsletters.view_segment",), {"do": "add:r"}, leaves_entry=False),
+    "admin:newsletters_segment_preview": Door(("newsletters.view_segment",), {"r.match": "all"}, leaves_entry=False),
+    **_model(
+        "newsletters_subscriberfield", "field", add={"label": "More", "key": "more", "kind": "text", "position": 0},
+        change={"label": "X", "key": "district", "kind": "text", "position": 0},
+    ),
+    "admin:newsletters_subscriber_unsubscribe": Door(
+        ("newsletters.change_subscriber",), {"reason": ""}, "subscription"
+    ),
+    "admin:newsletters_subscriber_suppress": Door(
+        ("newsletters.add_suppression",), {"note": "x"}, "subscriber"
+    ),
+    "admin:newsletters_subscriber_erase": Door(
+        ("newsletters.delete_subscriber",), {"address": "s@example.org"}, "subscriber"
+    ),
+    "admin:newsletters_subscriber_personal_data": Door(("newsletters.change_subscriber",), row="subscriber"),
+    "admin:newsletters_subscriber_export": Door(("newsletters.view_subscriber", "newsletters.add_importjob")),
+    "admin:newsletters_suppression_lift": Door(("newsletters.delete_suppression",), {"reason": "x"}, "suppression"),
     # Reports and cleanup.
     **_model("reports_reportdefinition", "report", add={"name": "More", "data_set": "deliveries_per_day"}, change={"name": "X"}),
     **_model("cleanup_cleanuppolicy", "policy", add={"name": "More", "targets": ["sessions"], "days": 60}, change={"name": "X"}),

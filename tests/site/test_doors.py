@@ -140,7 +140,18 @@ def world(people: dict[str, User], django_db_blocker: Any, tmp_path_factory: pyt
     """One of everything, in the state in which its doors are open."""
     from cleanup import services as cleanup
     from cleanup.models import CleanupPolicy
-    from newsletters.models import Delivery, Issue, LetterTemplate, List, Newsletter, Subscriber
+    from newsletters.models import (
+        Delivery,
+        Issue,
+        LetterTemplate,
+        List,
+        Newsletter,
+        Segment,
+        Subscriber,
+        SubscriberField,
+        Subscription,
+        Suppression,
+    )
     from reports import services as reports
     from reports.drafts import ReportDraft
     from runs import ledger
@@ -190,12 +201,17 @@ def world(people: dict[str, User], django_db_blocker: Any, tmp_path_factory: pyt
             Picture.new("RGB", (4, 4)).save(file, "PNG")
             return SimpleUploadedFile("dot.png", file.getvalue(), "image/png")
 
+        person = Subscriber.objects.create(email="s@example.org", email_norm="s@example.org")
+        field = SubscriberField.objects.create(key="district", label="District")
         return {
+            "segment": Segment.objects.create(name="Spare", rule={"all": [{"about": "bounced", "op": "never"}]}),
+            "subscription": Subscription.objects.create(subscriber=person, list=readers, state="confirmed"),
+            "suppression": Suppression.objects.create(address_hash="x", email_norm="x@example.org"), "field": field,
             "policy": policy, "schedule": schedule, "paused": paused, "list": readers, "newsletter": spare,
             "layout": LetterTemplate.objects.create(name="Spare", source="<p>{{ content }}</p>"),
             "spare_list": List.objects.create(name="Spare", slug="spare"), "failed_issue": failed,
             "running_issue": issue(2, Issue.State.RUNNING), "paused_issue": issue(3, Issue.State.PAUSED),
-            "subscriber": Subscriber.objects.create(email="s@example.org", email_norm="s@example.org"),
+            "subscriber": person,
             "calendar": calendars.save_calendar(None, HolidayCalendar(), name="Home", country="DE"),
             "report": reports.create_definition(None, ReportDraft(name="Numbers", data_set="deliveries_per_day")),
             "hold": cleanup.add_hold(None, target="sessions", object_id="1", reason="x"), "ended_run": ended,
