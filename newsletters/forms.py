@@ -6,21 +6,33 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
-from unfold.widgets import UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminURLInputWidget
 
 from newsletters import images, senders
 from newsletters.editor_forms import SOURCE_HELP, TAG_HELP, SourceEditor, check_letter
-from newsletters.models import Format, Image, LetterTemplate, Newsletter
+from newsletters.models import Image, Newsletter
+from runs import offered_files
 
 
 class NewsletterForm(forms.ModelForm):  # type: ignore[type-arg]
     """A newsletter; merge tags are checked before it is saved, so that none is found wrong while it is sent."""
 
+    feed_url = forms.URLField(
+        label="Address of the feed", required=False, max_length=500, assume_scheme="https",
+        widget=UnfoldAdminURLInputWidget,
+        help_text="Where the website offers its news to programs; it often ends in /feed or .xml.",
+    )  # fmt: skip
+    attachment = forms.ChoiceField(
+        label="Attach", required=False, widget=UnfoldAdminSelectWidget,
+        help_text="The newest file there is when an issue is prepared; every reader gets it.",
+    )  # fmt: skip
+
     class Meta:
         model = Newsletter
         fields = (
-            "name", "lists", "subject", "preheader", "format", "template", "body", "from_name", "from_email", "reply_to",
-            "postal_address", "rate", "rate_per",
+            "name", "subject", "preheader", "format", "template", "body", "source", "feed_url", "feed_items",
+            "feed_when_empty", "attachment", "lists", "segment", "from_name", "from_email", "reply_to", "rate", "rate_per",
+            "postal_address", "approve_above", "tracking", "is_archived",
         )  # fmt: skip
         widgets: ClassVar = {"body": SourceEditor(), "postal_address": UnfoldAdminTextareaWidget({"rows": 3})}
         help_texts = {
@@ -28,23 +40,52 @@ class NewsletterForm(forms.ModelForm):  # type: ignore[type-arg]
             "subject": TAG_HELP,
             "preheader": "Empty for the first words of the text.",
             "template": "",
-            "body": SOURCE_HELP,
+            "body": "The usual text: it goes out at each of the newsletter’s times for which nobody wrote an issue. "
+            + SOURCE_HELP,
+            "feed_when_empty": "What happens at a time when the feed has nothing that did not go out before.",
             "from_email": "Empty for the installation's own address.",
             "reply_to": "Empty for the sender's address.",
             "rate": "Empty for as fast as the mail server takes them.",
+            "approve_above": "Recipients. An issue with more waits until somebody else than its writer approves it. Empty for never.",
+            "tracking": "Counting leads each link over our own address first. Who clicked is never noted.",
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("format", "source", "feed_items", "feed_when_empty", "rate_per", "tracking", "body"):
+            if name in self.fields:  # whoever may only look has no fields
+                self.fields[name].required = False
+        for name, words in (("segment", "All readers of the lists"), ("template", "Our own layout")):
+            if name in self.fields:
+                cast("forms.ModelChoiceField[Any]", self.fields[name]).empty_label = words
+        if "attachment" in self.fields:
+            offered = offered_files.choices()
+            if (kept := self.instance.attachment) and kept not in dict(offered):
+                offered.append((kept, "A file that is no longer offered"))
+            cast(forms.ChoiceField, self.fields["attachment"]).choices = [("", "Nothing"), *offered]
+
+    def clean(self) -> dict[str, Any]:
+        """What is not sent keeps its value; what the chosen source needs is there."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        for name in ("format", "source", "feed_items", "feed_when_empty", "rate_per", "tracking"):
+            if cleaned.get(name) in (None, "") and name not in self.errors:
+                cleaned[name] = getattr(self.instance, name)
+        if cleaned.get("source") == Newsletter.Source.FEED:
+            if not cleaned.get("feed_url") and "feed_url" not in self.errors:
+                self.add_error("feed_url", "Write the address of the feed, such as https://www.example.org/feed.")
+        elif not cleaned.get("body") and "body" not in self.errors:
+            self.add_error("body", "Write the text.")
+        check_letter(self, cleaned)
+        return cleaned
 
     def clean_name(self) -> str:
         return _without_braces(self.cleaned_data["name"])
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "format" in self.fields:  # whoever may only look has no fields
-            self.fields["format"].required = False
-            cast("forms.ModelChoiceField[LetterTemplate]", self.fields["template"]).empty_label = "Our own"
-
-    def clean_format(self) -> str:
-        return self.cleaned_data["format"] or Format.MARKDOWN
+    def clean_feed_url(self) -> str:
+        url: str = self.cleaned_data["feed_url"]
+        if url and not url.lower().startswith(("https://", "http://")):
+            raise ValidationError("The address begins with https://.")
+        return url
 
     def clean_from_email(self) -> str:
         email: str = self.cleaned_data["from_email"]
@@ -52,11 +93,6 @@ class NewsletterForm(forms.ModelForm):  # type: ignore[type-arg]
         if refusal:
             raise ValidationError(refusal)
         return email
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or self.cleaned_data
-        check_letter(self, data)
-        return data
 
 
 class ImageForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -11,12 +11,15 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from email import encoders, policy
 from email.header import Header
+from email.mime.base import MIMEBase
 from email.utils import format_datetime
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
+_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 MAX_NAME_CHARACTERS = 300
 
 
@@ -42,6 +45,8 @@ class Envelope:
     list_slug: str
     key: str
     """Stable text from which, with the delivery's number, the Message-ID is made."""
+    attachment: bytes = b""
+    """A further part of each mail, made once by :func:`attachment`; empty for none."""
 
 
 def message_id(envelope: Envelope, delivery_id: int) -> str:
@@ -84,11 +89,11 @@ def build(
         "Auto-Submitted: auto-generated",
         "X-Auto-Response-Suppress: OOF, AutoReply",
         "MIME-Version: 1.0",
-        f'Content-Type: multipart/alternative; boundary="{boundary}"',
+        *_nested(envelope, boundary),
     ]
     if sender.reply_to:
         lines.insert(2, f"Reply-To: {address('', sender.reply_to, 'Reply-To')}")
-    mark = f"--{boundary}".encode()
+    mark, outer = f"--{boundary}".encode(), f"--{boundary}-mixed".encode()
     return b"\r\n".join(
         [
             *(line.encode("utf-8") for line in lines),
@@ -98,9 +103,28 @@ def build(
             mark,
             *_part("html", html),
             mark + b"--",
+            *((outer, envelope.attachment, outer + b"--") if envelope.attachment else ()),
             b"",
         ]
     )
+
+
+def _nested(envelope: Envelope, boundary: str) -> list[str]:
+    """The two texts alone, or the two texts and a file beside them."""
+    texts = f'Content-Type: multipart/alternative; boundary="{boundary}"'
+    if not envelope.attachment:
+        return [texts]
+    return [f'Content-Type: multipart/mixed; boundary="{boundary}-mixed"', "", f"--{boundary}-mixed", texts]
+
+
+def attachment(name: str, content_type: str, content: bytes) -> bytes:
+    """A file as a part of a mail, its name in both the plain and the RFC 2231 spelling where it is not ASCII."""
+    part = MIMEBase(*(content_type if _TYPE.fullmatch(content_type) else "application/octet-stream").split("/"))
+    part.set_payload(content)
+    encoders.encode_base64(part)
+    part.add_header("Content-Disposition", "attachment", filename=one_line(name) or "attachment")
+    del part["MIME-Version"]
+    return part.as_bytes(policy=policy.compat32.clone(linesep="\r\n")).rstrip(b"\r\n")
 
 
 def _part(subtype: str, content: str) -> list[bytes]:

@@ -2,63 +2,162 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from email.utils import parseaddr
+from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from newsletters import audience, content, merge_fields, segments, sources
+from newsletters import approval, attachments, audience, content, holding, links, merge_fields, segments, sources
 from newsletters.audience import Audience
+from newsletters.holding import Held
 from newsletters.message import Envelope, Sender
-from newsletters.models import Issue, Newsletter
+from newsletters.models import Issue, Link, Newsletter
 from newsletters.source_errors import SourceError
+from runs import clock, words
+from runs.locking import locked
+
+TEXT_FIELDS = ("subject", "preheader", "format", "template", "body")
+"""What an issue of its own text has in the newsletter's place."""
+UNRELEASED = (
+    "Nothing was sent: somebody began to write this issue and has not released it. The newsletter's usual text does "
+    "not go out in its place. Release the issue on its page, or delete it."
+)
 
 
 class CannotPrepare(Exception):
     """The newsletter cannot go out as it stands; the message says why and what to do."""
 
 
+class NothingNew(Exception):
+    """There is nothing to send this time, and that is all right; the message says why."""
+
+
 def issue_for(newsletter: Newsletter, due_at: datetime) -> Issue:
-    """The one issue of this newsletter for this due time: the one that exists, or a new one ready to be sent.
+    """The one issue of this newsletter for this due time: the one that staff wrote, or one of the usual text.
 
     Raises:
-        CannotPrepare: nobody to send to, or a merge tag that cannot be read. Nothing is left behind.
+        CannotPrepare: nobody to send to, or a text that cannot be mailed. Nothing is left behind.
+        Held: it waits for a person; the issue is there.
+        NothingNew: the feed has nothing new and staff want no issue then.
     """
-    found = Issue.objects.filter(newsletter=newsletter, scheduled_for=due_at).first()
-    if found is not None:
-        return found
-    frozen = freeze(newsletter)
-    sender = sender_of(newsletter)
+    issue = Issue.objects.filter(newsletter=newsletter, scheduled_for=due_at).first()
+    if issue is not None:
+        return prepare(issue) if issue.state in Issue.CHANGEABLE else issue
     try:
         with transaction.atomic():
-            issue = Issue.objects.create(
-                newsletter=newsletter, scheduled_for=due_at, state=Issue.State.PREPARING,
-                subject=frozen.subject, html=frozen.html, text=frozen.text, sha256=frozen.sha256,
-                from_name=sender.name, from_email=sender.email, reply_to=sender.reply_to,
-            )  # fmt: skip
-            issue.planned = audience.snapshot(issue, with_attributes=bool(content.used_attributes(frozen)))
-            counted = audience.count(audience.Reach.of(newsletter))
-            if not issue.planned:
-                raise CannotPrepare(nobody(newsletter, counted))
-            issue.excluded = counted.excluded
-            issue.save(update_fields=["planned", "excluded"])
-    except segments.BadRule as error:
-        raise CannotPrepare(unusable_segment(newsletter, error)) from error
+            issue = _usual(newsletter, due_at)
+            held = _freeze_or_hold(issue)
     except IntegrityError:  # another run of the same due time was a moment earlier
-        return Issue.objects.get(newsletter=newsletter, scheduled_for=due_at)
+        return prepare(Issue.objects.get(newsletter=newsletter, scheduled_for=due_at))
+    if held is not None:
+        raise held
     return issue
 
 
-def freeze(newsletter: Newsletter) -> content.Frozen:
-    """The newsletter's text as it stands, made ready to mail. Raises CannotPrepare."""
+def prepare(issue: Issue) -> Issue:
+    """Freezes what a released issue says and to whom it goes. One that is prepared already is left as it is.
+
+    Raises:
+        CannotPrepare: nobody to send to, or a text that cannot be mailed; the issue stays as it was.
+        Held: nobody released it, or it needs an approval that nobody gave.
+    """
+    with transaction.atomic():
+        issue = locked(Issue.objects.select_related("newsletter")).get(pk=issue.pk)
+        if issue.state not in Issue.CHANGEABLE:
+            return issue
+        held = _freeze_or_hold(issue)
+    if held is not None:
+        raise held
+    return issue
+
+
+def reach(newsletter: Newsletter) -> Audience:
+    """Whom an issue of the newsletter would go to now, and whom not, counted.
+
+    Raises:
+        CannotPrepare: its segment cannot be used.
+    """
+    try:
+        return audience.count(audience.Reach.of(newsletter))
+    except segments.BadRule as error:
+        raise CannotPrepare(unusable_segment(newsletter, error)) from error
+
+
+def freeze(issue: Issue) -> content.Frozen:
+    """The issue's text made ready to mail. Raises CannotPrepare."""
+    newsletter = issue.newsletter
     if not newsletter.lists.exists():
         raise CannotPrepare(f"Nobody to send to: {newsletter} has no list. Choose one on the newsletter's page.")
+    counts_clicks = newsletter.tracking == Newsletter.Tracking.AGGREGATE
+    click_url = partial(links.click_url, issue.public_id) if counts_clicks else None
     try:
-        merge_fields.check({"subject": newsletter.subject, "preheader": newsletter.preheader, "body": newsletter.body})
-        return content.freeze(sources.of_newsletter(newsletter))
+        merge_fields.check({"subject": issue.subject, "preheader": issue.preheader, "body": issue.body})
+        return content.freeze(replace(sources.of_issue(issue), click_url=click_url))
     except SourceError as error:
-        raise CannotPrepare(f"{error} Correct it on the newsletter's page.") from error
+        where = "the issue's page" if issue.author_id else "the newsletter's page"
+        raise CannotPrepare(f"{error} Correct it on {where}.") from error
+
+
+def _usual(newsletter: Newsletter, due_at: datetime) -> Issue:
+    """A new issue of the newsletter's own text."""
+    text = {name: getattr(newsletter, name) for name in TEXT_FIELDS}
+    return Issue.objects.create(newsletter=newsletter, scheduled_for=due_at, state=Issue.State.SCHEDULED, **text)
+
+
+def _freeze_or_hold(issue: Issue) -> Held | None:
+    """Freezes the issue, or returns why it must wait: returned, so that the transaction around it is not undone."""
+    counted = reach(issue.newsletter)
+    held = _why_held(issue, counted)
+    if held is None:
+        _freeze(issue, counted)
+    return held
+
+
+def _why_held(issue: Issue, counted: Audience) -> Held | None:
+    if issue.state == Issue.State.SCHEDULED and (
+        approval.is_given(issue) or not approval.is_needed(issue.newsletter, counted.recipients)
+    ):
+        return None
+    if issue.state == Issue.State.DRAFT:
+        return Held(issue, UNRELEASED)
+    issue.state = Issue.State.APPROVAL
+    issue.save(update_fields=["state"])
+    return Held(issue, f"Waits for approval: {words.counted(counted.recipients, 'recipient')}.", counted.recipients)
+
+
+def _freeze(issue: Issue, counted: Audience) -> None:
+    """Everything that a sending needs; from here on neither the text nor the recipients change."""
+    newsletter = issue.newsletter
+    frozen, sender = freeze(issue), sender_of(newsletter)
+    planned = audience.snapshot(issue, with_attributes=bool(content.used_attributes(frozen)))
+    if not planned:
+        raise CannotPrepare(nobody(newsletter, counted))
+    try:
+        attached = attachments.latest(newsletter.attachment)
+    except attachments.CannotAttach as error:
+        raise CannotPrepare(f"{error}") from error
+    values: dict[str, Any] = {
+        "state": Issue.State.PREPARING, "subject": frozen.subject, "html": frozen.html, "text": frozen.text,
+        "sha256": frozen.sha256, "from_name": sender.name, "from_email": sender.email, "reply_to": sender.reply_to,
+        "started_at": clock.now(), "planned": planned, "excluded": counted.excluded, "audience": audience_words(newsletter),
+        **(attached.keep(issue) if attached is not None else {}),
+    }  # fmt: skip
+    for name, value in values.items():
+        setattr(issue, name, value)
+    issue.save(update_fields=list(values))
+    Link.objects.bulk_create(Link(issue=issue, number=number, url=url) for number, url in enumerate(frozen.links, 1))
+    holding.is_over(issue.pk)
+
+
+def audience_words(newsletter: Newsletter) -> str:
+    """To whom it goes: "City news and Staff, of these only: Harbour district"."""
+    names = [str(name) for name in newsletter.lists.order_by("name").values_list("name", flat=True)]
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "no list"
+    return f"{listed}, of these only: {newsletter.segment}"[:500] if newsletter.segment else listed[:500]
 
 
 def nobody(newsletter: Newsletter, counted: Audience) -> str:
@@ -94,7 +193,7 @@ def envelope_of(issue: Issue) -> Envelope:
     """What all mails of the issue share."""
     newsletter = issue.newsletter
     sender = Sender(issue.from_name, issue.from_email, issue.reply_to)
-    return Envelope(sender, newsletter.name, newsletter.slug, f"{issue.pk}:{issue.sha256}")
+    return Envelope(sender, newsletter.name, newsletter.slug, f"{issue.pk}:{issue.sha256}", attachments.part_of(issue))
 
 
 def envelope_sender(issue: Issue, delivery_id: int) -> str:

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.urls import reverse
 from django.utils import timezone
 
-from newsletters import audience, content, lanes, links, merge_fields, message, preparing, reader_words, smtp
+from newsletters import (
+    audience,
+    content,
+    holding,
+    lanes,
+    links,
+    merge_fields,
+    message,
+    preparing,
+    reader_words,
+    smtp,
+    standstill,
+)
 from newsletters.lanes import Hold, Row
 from newsletters.models import Delivery, Issue, Newsletter
-from runs import clock
+from runs import clock, words
 from runs.ledger import LeaseLost, RunCancelled
 from runs.tasks import JobFailed, RunContext
 
@@ -33,18 +45,37 @@ def perform(run: RunContext) -> str:
     newsletter = Newsletter.objects.filter(pk=run.target_id or 0).first()
     if newsletter is None:
         raise JobFailed("The newsletter was deleted.", may_retry=False)
-    try:
-        issue = preparing.issue_for(newsletter, run.due_at)
-    except preparing.CannotPrepare as error:
-        raise JobFailed(str(error), may_retry=False) from error
-    return send_issue(run, issue)
+    while (earlier := standstill.in_the_way(newsletter, run)) is not None:
+        if not standstill.is_to_wait(run):
+            return f"Left out, because “{earlier}” was still being sent."
+        run.checkpoint()
+        time.sleep(LOOK_SECONDS)
+    return _prepare_and_send(run, lambda: preparing.issue_for(newsletter, run.due_at))
 
 
 def perform_rest(run: RunContext) -> str:
-    """Goes on with an issue that staff resumed, or whose failed recipients they want tried again."""
+    """Sends an issue that staff started by hand, or goes on with one that they resumed or want tried again."""
     issue = Issue.objects.filter(pk=run.target_id or 0).first()
     if issue is None:
         raise JobFailed("The issue was deleted.", may_retry=False)
+    if issue.state not in Issue.CHANGEABLE:
+        return send_issue(run, issue)
+    if standstill.is_stale_start(run):
+        asked = words.local(run.due_at, run.time_zone)
+        return f"Not sent: it was asked for at {asked}, which is too long ago. Send it from its page if it is still wanted."
+    return _prepare_and_send(run, lambda: preparing.prepare(issue))
+
+
+def _prepare_and_send(run: RunContext, prepare: Callable[[], Issue]) -> str:
+    try:
+        issue = prepare()
+    except preparing.NothingNew as nothing:
+        return str(nothing)
+    except holding.Held as held:
+        run.attach("The issue", reverse("admin:newsletters_issue_change", args=[held.issue.pk]))
+        return holding.hold(held, run.id)
+    except preparing.CannotPrepare as error:
+        raise JobFailed(str(error), may_retry=False) from error
     return send_issue(run, issue)
 
 
@@ -60,6 +91,9 @@ def send_issue(run: RunContext, issue: Issue) -> str:
         return f"Nothing to do, this issue has ended: {summary(issue)}"
     if issue.state == Issue.State.PAUSED and issue.paused_by_name:
         return paused_words(issue)
+    if why := standstill.why_not_go_on(issue, run):
+        _pause(issue, why)
+        raise JobFailed(why, may_retry=False)
     try:
         hold = lanes.take(issue, run.id)
     except lanes.LaneBusy as error:
@@ -96,7 +130,7 @@ def send_issue(run: RunContext, issue: Issue) -> str:
 
 
 def _pause(issue: Issue, reason: str, *, by: str = "", code: str = "") -> None:
-    Issue.objects.filter(pk=issue.pk, state=Issue.State.RUNNING).update(
+    Issue.objects.filter(pk=issue.pk, state__in=(Issue.State.PREPARING, Issue.State.RUNNING)).update(
         state=Issue.State.PAUSED, pause_reason=reason[:300], paused_by_name=by, pause_code=code[:20]
     )
 
@@ -151,7 +185,10 @@ class _Sender:
         self._looked_at = time.monotonic()
         lanes.flush(self._hold)
         issue = Issue.objects.select_related("newsletter").defer("html", "text").get(pk=self._issue.pk)
-        self._seconds_per_mail = issue.newsletter.seconds_per_mail
+        if issue.newsletter.seconds_per_mail != self._seconds_per_mail:
+            # Staff changed the rate: who waited for the next mail of a slow one does not wait it out.
+            self._seconds_per_mail = issue.newsletter.seconds_per_mail
+            self._next_slot = min(self._next_slot, time.monotonic() + self._seconds_per_mail)
         self._run.progress(issue.planned - issue.waiting, issue.planned, "mails")
         if issue.state == Issue.State.PAUSED:
             return paused_words(issue)

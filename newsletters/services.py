@@ -20,9 +20,12 @@ from runs.states import OPEN
 from schedules import events, targets
 
 SEND = "newsletters.send_newsletter"
+MOST_DECIDED = 500
+"""Uncertain mails that are settled one by one at a time; beyond that, all together."""
 _NEWSLETTER_FIELDS = (
-    "name", "subject", "preheader", "format", "template", "body", "from_name", "from_email", "reply_to",
-    "postal_address", "rate", "rate_per",
+    "name", "subject", "preheader", "format", "template", "body", "source", "feed_url", "feed_items", "feed_when_empty",
+    "segment", "attachment", "from_name", "from_email", "reply_to", "rate", "rate_per", "approve_above", "tracking",
+    "is_archived", "postal_address",
 )  # fmt: skip
 _LIST_FIELDS = ("slug", "name", "public", "description", "opt_in", "welcome_subject", "welcome_body")
 
@@ -37,7 +40,7 @@ def save_newsletter(actor: Actor, newsletter: Newsletter, lists: Iterable[List])
             before["lists"] = _names(newsletter.lists.all())
         newsletter.save()
         newsletter.lists.set(chosen)
-        after = _values(newsletter, _NEWSLETTER_FIELDS) | {"lists": _names(chosen)}
+        after = _facts(newsletter, _NEWSLETTER_FIELDS) | {"lists": _names(chosen)}
         _record_save(actor, newsletter, before, after)
     return newsletter
 
@@ -164,8 +167,29 @@ def retry_failed(actor: Actor, issue_id: int) -> Run:
     return run
 
 
-def decide_uncertain(actor: Actor, issue_id: int, *, send_again: bool) -> Run | None:
-    """Settles mails of which nobody knows whether they arrived: counted as sent, or sent again (perhaps twice)."""
+def change_rate(actor: Actor, issue_id: int, rate: int | None, rate_per: str) -> Newsletter:
+    """Sends faster or slower from the next mail on; it is the newsletter's rate, so later issues keep it."""
+    issue = Issue.objects.select_related("newsletter").get(pk=issue_id)
+    audit.require(actor, SEND, "change the rate", issue)
+    newsletter = issue.newsletter
+    newsletter.rate, newsletter.rate_per = rate, rate_per
+    newsletter.clean_fields(
+        exclude=[field.name for field in newsletter._meta.fields if field.name not in ("rate", "rate_per")]
+    )
+    with transaction.atomic():
+        before = _values(newsletter, ("rate", "rate_per"))
+        newsletter.save(update_fields=["rate", "rate_per"])
+        audit.record(actor, "changed the rate", issue, before=before, after={"rate": rate, "rate_per": rate_per})
+    return newsletter
+
+
+def decide_uncertain(
+    actor: Actor, issue_id: int, *, send_again: bool, delivery_ids: Iterable[int] | None = None
+) -> Run | None:
+    """Settles mails of which nobody knows whether they arrived: counted as sent, or sent again (perhaps twice).
+
+    All of them, or only those named; the others stay uncertain.
+    """
     issue = Issue.objects.get(pk=issue_id)
     audit.require(actor, SEND, "decide the uncertain", issue)
     if issue.state != Issue.State.SENT_WITH_PROBLEMS or not issue.uncertain:
@@ -173,8 +197,13 @@ def decide_uncertain(actor: Actor, issue_id: int, *, send_again: bool) -> Run | 
     run = None
     with transaction.atomic():
         doubtful = Delivery.objects.filter(issue=issue, state=Delivery.State.UNCERTAIN)
+        if delivery_ids is not None:
+            doubtful = doubtful.filter(pk__in=list(delivery_ids)[:MOST_DECIDED])
+        chosen = None if delivery_ids is None else list(doubtful.values_list("pk", flat=True))
+        if chosen == []:
+            raise ValidationError("Choose at least one mail that is uncertain.")
         if send_again:
-            number = lanes.reopen(issue_id, Delivery.State.UNCERTAIN)
+            number = lanes.reopen(issue_id, Delivery.State.UNCERTAIN, chosen)
             Issue.objects.filter(pk=issue_id).update(state=Issue.State.RUNNING, finished_at=None)
             run = _start_rest(actor, issue)
         else:
@@ -214,8 +243,14 @@ def _require_save(actor: Actor, row: models.Model) -> None:
 
 def _values(row: models.Model, names: tuple[str, ...]) -> dict[str, Any]:
     """The stored values before the change; empty for a new row."""
-    stored = type(row)._default_manager.filter(pk=row.pk).values(*names).first() if row.pk else None
-    return dict(stored or {})
+    stored = type(row)._default_manager.filter(pk=row.pk).first() if row.pk else None
+    return {} if stored is None else _facts(stored, names)
+
+
+def _facts(row: models.Model, names: tuple[str, ...]) -> dict[str, Any]:
+    """The values as the activity log keeps them: other rows by their names."""
+    values = {name: getattr(row, name) for name in names}
+    return {name: str(value) if isinstance(value, models.Model) else value for name, value in values.items()}
 
 
 def _record_save(actor: Actor, row: models.Model, before: dict[str, Any], after: dict[str, Any]) -> None:

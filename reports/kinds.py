@@ -6,7 +6,7 @@ from typing import cast
 
 from django.db import models
 
-from reports import running
+from reports import offered, running
 from reports.datasets import registry
 from reports.datasets.deliveries_per_day import DELIVERIES_PER_DAY
 from reports.datasets.runs_by_schedule import RUNS_BY_SCHEDULE
@@ -31,6 +31,7 @@ def register() -> None:
     """Called once the apps are loaded."""
     registry.register(DELIVERIES_PER_DAY)
     registry.register(RUNS_BY_SCHEDULE)
+    offered.register()
     kinds.register(
         JobKind(
             key="report",

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from newsletters.admin import layouts, library, lists, segments, sending, subscribers
+from newsletters.admin import issues, layouts, library, lists, segments, sending, subscribers
 
-__all__ = ["layouts", "library", "lists", "segments", "sending", "subscribers"]
+__all__ = ["issues", "layouts", "library", "lists", "segments", "sending", "subscribers"]

@@ -1,4 +1,4 @@
-"""Newsletters, their issues and the deliveries."""
+"""Newsletters and the deliveries. Issues are in issues.py."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from newsletters import editor_views, services, views
+from newsletters import editor_views, newsletter_page, services
 from newsletters.forms import NewsletterForm
 from newsletters.models import Delivery, Issue, Newsletter
 from runs import words
 from runs.admin import ReadOnlyAdmin
 from runs.deleted_meanwhile import KeepsWhatWasTyped
-from runs.pages import chip, moment_column, when
+from runs.pages import chip, moment_column
 from schedules.target_admin import KeptWhileScheduled
 
 
@@ -37,16 +37,21 @@ class NewsletterAdmin(KeptWhileScheduled, KeepsWhatWasTyped):
     list_fullwidth = True
     change_form_show_cancel_button = True
     compressed_fields = False  # labels above their fields: the preview takes the room beside them
-    change_form_outer_before_template = "newsletters/admin/newsletter_when.html"
+    change_form_outer_before_template = "newsletters/admin/newsletter_before.html"
     change_form_outer_after_template = "newsletters/admin/newsletter_editor.html"
     fieldsets = (
         ("Letter", {"fields": ("name", "subject", "preheader", ("format", "template"), "body")}),
-        ("Readers", {"fields": ("lists",)}),
+        ("What goes out", {"fields": ("source", "feed_url", ("feed_items", "feed_when_empty"), "attachment")}),
+        ("Readers", {"fields": ("lists", "segment")}),
         (
             "Sender and speed",
-            {"fields": (("from_name", "from_email"), "reply_to", "postal_address", ("rate", "rate_per"))},
+            {"fields": (("from_name", "from_email"), "reply_to", ("rate", "rate_per"), "postal_address")},
         ),
+        ("Rules", {"fields": ("approve_above", "tracking", "is_archived")}),
     )
+
+    class Media:
+        css = {"all": ("newsletters/admin.css", "newsletters/issues.css")}
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -59,7 +64,8 @@ class NewsletterAdmin(KeptWhileScheduled, KeepsWhatWasTyped):
         return urls
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Newsletter]:
-        newest = Issue.objects.filter(newsletter=OuterRef("pk")).order_by("-scheduled_for")
+        begun = Issue.objects.filter(newsletter=OuterRef("pk"), started_at__isnull=False)
+        newest = begun.order_by("-scheduled_for")
         annotated: QuerySet[Newsletter] = super().get_queryset(request).prefetch_related("lists")
         return annotated.annotate(
             last_issue_id=Subquery(newest.values("pk")[:1]),
@@ -73,11 +79,18 @@ class NewsletterAdmin(KeptWhileScheduled, KeepsWhatWasTyped):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
-        for name in {"lists", "template"} & set(form.base_fields):  # whoever may only look has no fields
+        for name in {"lists", "segment", "template"} & set(form.base_fields):  # whoever may only look has no fields
             chooser = form.base_fields[name].widget
-            # Both have pages of their own; a menu beside them would be one more thing to understand.
+            # All have pages of their own; a menu beside them would be one more thing to understand.
             chooser.can_add_related = chooser.can_change_related = chooser.can_view_related = False
         return form
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        newsletter = self.get_object(request, object_id) if object_id is not None else None
+        context = {**newsletter_page.panels(request, newsletter), **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, context)
 
     def save_model(self, request: HttpRequest, obj: Newsletter, form: NewsletterForm, change: bool) -> None:
         services.save_newsletter(request.user, obj, form.cleaned_data["lists"])
@@ -104,68 +117,6 @@ class NewsletterAdmin(KeptWhileScheduled, KeepsWhatWasTyped):
             words.relative(obj.last_issue_at),
             f"{obj.last_issue_sent:,}",
         )
-
-
-@admin.register(Issue)
-class IssueAdmin(ReadOnlyAdmin):
-    """What was sent, newest first; an issue's page is in views.py."""
-
-    list_display = ("state_chip", "name", "due", "progress", "problems")
-    list_display_links = None
-    list_filter = ("state", "newsletter")
-    search_fields = ("newsletter__name", "subject")
-    search_help_text = "Search by newsletter or subject"
-    list_select_related = ("newsletter",)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Issue]:
-        rows: QuerySet[Issue] = super().get_queryset(request)
-        return rows.defer("html", "text")
-
-    def get_urls(self) -> list[URLPattern]:
-        wrap = self.admin_site.admin_view
-        verbs = {
-            "pause": views.pause,
-            "resume": views.resume,
-            "cancel": views.cancel,
-            "retry-failed": views.retry_failed,
-            "decide-uncertain": views.decide_uncertain,
-        }
-        own = [path("<int:issue_id>/change/", wrap(views.issue), name="newsletters_issue_change")]
-        own += [
-            path(f"<int:object_id>/{verb}/", wrap(view), name=f"newsletters_issue_{verb.replace('-', '_')}")
-            for verb, view in verbs.items()
-        ]
-        urls: list[URLPattern] = own + super().get_urls()
-        return urls
-
-    @admin.display(description="State", ordering="state")
-    def state_chip(self, obj: Issue) -> SafeString:
-        tone = views.TONES.get(Issue.State(obj.state), "quiet")
-        return chip(tone, obj.get_state_display())
-
-    @admin.display(description="Newsletter", ordering="newsletter__name")
-    def name(self, obj: Issue) -> SafeString:
-        return format_html(
-            '<a class="al-name" href="{}">{}</a><span class="al-sub">{}</span>',
-            reverse("admin:newsletters_issue_change", args=[obj.pk]),
-            obj.newsletter,
-            obj.subject,
-        )
-
-    @admin.display(description="For", ordering="scheduled_for")
-    def due(self, obj: Issue) -> SafeString | str:
-        if obj.scheduled_for is None:
-            return "No date yet"
-        return when(obj.scheduled_for)
-
-    @admin.display(description="Sent")
-    def progress(self, obj: Issue) -> str:
-        return f"{obj.sent:,} of {obj.planned:,}"
-
-    @admin.display(description="Problems")
-    def problems(self, obj: Issue) -> str:
-        counted = ((obj.failed, "failed"), (obj.uncertain, "uncertain"), (obj.skipped, "left out"))
-        return ", ".join(f"{number:,} {word}" for number, word in counted if number) or "None"
 
 
 @admin.register(Delivery)

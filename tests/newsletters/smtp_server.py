@@ -6,6 +6,7 @@ import asyncio
 import email
 import email.message
 import email.policy
+import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from typing import Any, cast
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+
+# It says every command of every mail; nobody reads that, and it takes longer than the mail.
+logging.getLogger("mail.log").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)

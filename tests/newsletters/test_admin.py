@@ -113,7 +113,7 @@ def test_an_issue_shows_its_counts_and_who_did_not_get_it(
     run = perform(letter)
     shown = page(client, f"/issue/{Issue.objects.get().pk}/change/")
     assert "9 of 10 sent" in shown
-    assert "550 5.1.1 no such user &lt;x&gt;" in shown
+    assert "5.1.1 no such user &lt;x&gt;" in shown
     assert f"/admin/runs/run/{run.pk}/change/" in shown
     assert "Try the 1 failed again" in shown
     assert "part=live" not in shown  # it has ended: nothing to follow
@@ -131,7 +131,11 @@ def test_the_buttons_of_an_issue_work_by_post_only(client: Client, admin: User, 
     assert (issue.state, issue.paused_by_name) == (Issue.State.PAUSED, "ada")
     client.post(f"{ADMIN}/issue/{issue.pk}/resume/")
     assert Run.objects.get().kind == "newsletter_rest"
-    client.post(f"{ADMIN}/issue/{issue.pk}/cancel/")
+    asked = client.post(f"{ADMIN}/issue/{issue.pk}/cancel/").content.decode()
+    assert "3 readers will not get it." in asked
+    issue.refresh_from_db()
+    assert issue.state == Issue.State.RUNNING  # it only asked
+    client.post(f"{ADMIN}/issue/{issue.pk}/cancel/", {"answer": "1", "reason": "a mistake"})
     issue.refresh_from_db()
     assert issue.state == Issue.State.CANCELLED
     response = client.post(f"{ADMIN}/issue/{issue.pk}/pause/", follow=True)

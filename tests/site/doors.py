@@ -49,11 +49,13 @@ READS = {
     "admin:runs_run_log", "admin:schedules_schedule_detail", "admin:newsletters_image_file",
     # The editor of letters; pictures have addresses that nobody can guess.
     "admin:newsletters_newsletter_checks", "admin:newsletters_image_pick", "newsletters:image",
+    "admin:newsletters_issue_recipients",
     "admin:reports_artefact_download", "admin:cleanup_cleanuppolicy_detail",
 }  # fmt: skip
 QUESTIONS = {
     "admin:schedules_schedule_backfill",  # lists the due times of a stretch
     "admin:queue_pause",
+    "admin:newsletters_issue_new",  # asks of which newsletter, and for when
 }
 """Doors whose GET shows a page that asks and changes nothing; every other verb answers 405."""
 
@@ -168,9 +170,23 @@ DOORS: dict[str, Door] = {
     ),
     **_model("newsletters_suppression", "", add={"email": "no@example.org"}, delete=False),
     **_model("newsletters_image", "", add=lambda world: {"upload": world["upload"](), "alt": "Dot"}, delete=False),
+    # Issues.
+    "admin:newsletters_issue_new": Door(
+        ("newsletters.add_issue",), lambda world: {"newsletter": world["newsletter"].pk, "when": "none"}
+    ),
+    "admin:newsletters_issue_edit": Door(("newsletters.change_issue",), {"subject": "Other", "format": "markdown", "body": "Text"}, "draft_issue"),
+    "admin:newsletters_issue_submit": Door(("newsletters.change_issue",), row="draft_issue"),
+    "admin:newsletters_issue_duplicate": Door(("newsletters.add_issue",), row="draft_issue"),
+    "admin:newsletters_issue_move": Door(("newsletters.change_issue",), {"answer": "1", "when": "none"}, "draft_issue"),
+    "admin:newsletters_issue_delete_draft": Door(("newsletters.delete_issue",), {"confirmed": "1"}, "draft_issue"),
+    "admin:newsletters_issue_send_now": Door((SEND,), {"form_key": "a" * 32}, "draft_issue"),
+    "admin:newsletters_issue_approve": Door(("newsletters.approve_issue",), {"confirmed": "1"}, "submitted_issue"),
+    "admin:newsletters_issue_refuse": Door(("newsletters.approve_issue",), {"answer": "1", "reason": "x"}, "submitted_issue"),
+    "admin:newsletters_issue_withdraw": Door(("newsletters.change_issue",), row="submitted_issue"),
     "admin:newsletters_issue_pause": Door((SEND,), row="running_issue"),
     "admin:newsletters_issue_resume": Door((SEND,), row="paused_issue"),
-    "admin:newsletters_issue_cancel": Door((SEND,), row="paused_issue"),
+    "admin:newsletters_issue_cancel": Door((SEND,), {"answer": "1", "reason": "x"}, "paused_issue"),
+    "admin:newsletters_issue_change_rate": Door((SEND,), {"rate": "5", "rate_per": "hour"}, "running_issue"),
     "admin:newsletters_issue_retry_failed": Door((SEND,), row="failed_issue"),
     "admin:newsletters_issue_decide_uncertain": Door((SEND,), row="failed_issue"),
     # The audience.
@@ -196,6 +212,9 @@ DOORS: dict[str, Door] = {
     "admin:newsletters_subscriber_personal_data": Door(("newsletters.change_subscriber",), row="subscriber"),
     "admin:newsletters_subscriber_export": Door(("newsletters.view_subscriber", "newsletters.add_importjob")),
     "admin:newsletters_suppression_lift": Door(("newsletters.delete_suppression",), {"reason": "x"}, "suppression"),
+    "admin:newsletters_issue_recipients_download": Door(
+        ("newsletters.view_delivery", "newsletters.view_subscriber"), row="failed_issue"
+    ),
     # Reports and cleanup.
     **_model("reports_reportdefinition", "report", add={"name": "More", "data_set": "deliveries_per_day"}, change={"name": "X"}),
     **_model("cleanup_cleanuppolicy", "policy", add={"name": "More", "targets": ["sessions"], "days": 60}, change={"name": "X"}),

@@ -193,6 +193,8 @@ def world(people: dict[str, User], django_db_blocker: Any, tmp_path_factory: pyt
         claimed = ledger.claim(failed_run.pk, "w")
         assert claimed is not None
         ledger.fail(claimed, "No.", may_retry=False)
+        reader = Subscriber.objects.get(email="r0@example.org")
+        Subscription.objects.create(subscriber=reader, list=readers, state=Subscription.State.CONFIRMED)
         spare = Newsletter.objects.create(name="Spare", subject="News", body="Hello")
         spare.lists.add(readers)
 
@@ -210,6 +212,7 @@ def world(people: dict[str, User], django_db_blocker: Any, tmp_path_factory: pyt
             "policy": policy, "schedule": schedule, "paused": paused, "list": readers, "newsletter": spare,
             "layout": LetterTemplate.objects.create(name="Spare", source="<p>{{ content }}</p>"),
             "spare_list": List.objects.create(name="Spare", slug="spare"), "failed_issue": failed,
+            "draft_issue": issue(4, Issue.State.DRAFT, body="Hello"), "submitted_issue": issue(5, Issue.State.APPROVAL, body="Hello"),
             "running_issue": issue(2, Issue.State.RUNNING), "paused_issue": issue(3, Issue.State.PAUSED),
             "subscriber": person,
             "calendar": calendars.save_calendar(None, HolidayCalendar(), name="Home", country="DE"),
