@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import threading
 import time
@@ -18,17 +17,16 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 import certifi
 import idna
 import urllib3
-from django.conf import settings
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from newsletters import public_addresses
+from newsletters.public_addresses import Address
 
 USER_AGENT = "Almanac (feeds and links of newsletters)"
 MAX_REDIRECTS = 5
 MAX_URL = 2000
 _CHUNK = 64 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class FetchProblem(Exception):
@@ -138,7 +136,7 @@ def _one_answer(method: str, url: str, deadline: _Deadline) -> Iterator[urllib3.
 def _pool(parts: SplitResult, host: str, address: Address, deadline: _Deadline) -> urllib3.HTTPConnectionPool:
     """A pool for one connection to exactly this address; the name is for TLS and the Host header alone."""
     timeout = urllib3.Timeout(connect=deadline.left(), read=deadline.left())
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    port = _port(parts)
     kind: type[urllib3.HTTPConnectionPool] = urllib3.HTTPConnectionPool
     more: dict[str, Any] = {}
     if parts.scheme == "https":
@@ -253,55 +251,22 @@ def _query(query: str) -> str:
     return quote(query, safe="/?%:@!$&'()*+,;=~-._[]")
 
 
+def _port(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
 def _checked_address(host: str, parts: SplitResult, deadline: _Deadline) -> Address:
     """The address to connect to, looked up once. One address that is not public refuses them all."""
-    found = _look_up(host, parts.port or (443 if parts.scheme == "https" else 80), deadline)
+    try:
+        found = public_addresses.look_up(host, _port(parts), deadline.left())
+    except public_addresses.UnknownHost as error:
+        raise FetchProblem(f"There is no server of the name {host}.") from error
+    except TimeoutError as error:
+        raise deadline.problem() from error
     for address in found:
-        if not is_allowed(address):
+        if not public_addresses.is_allowed(address):
             raise FetchProblem(f"{host} is not a public address, so it is not fetched.")
     return found[0]
-
-
-def _look_up(host: str, port: int, deadline: _Deadline) -> list[Address]:
-    answer: list[Any] = []
-    # In a thread of its own: a name server that hangs is beyond every timeout of ours.
-    thread = threading.Thread(target=_ask_name_server, args=(host, port, answer), daemon=True)
-    thread.start()
-    thread.join(deadline.left())
-    if not answer:
-        raise deadline.problem()
-    if isinstance(answer[0], Exception):
-        raise FetchProblem(f"There is no server of the name {host}.") from answer[0]
-    # IPv4 first: more machines can reach it.
-    return sorted(
-        {ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in answer[0]},
-        key=lambda address: (address.version, int(address)),
-    )
-
-
-def _ask_name_server(host: str, port: int, answer: list[Any]) -> None:
-    try:
-        answer.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-    except (OSError, UnicodeError) as error:
-        answer.append(error)
-
-
-def is_allowed(address: Address) -> bool:
-    """Whether we may connect: public, or named in the setting FETCH_ALLOW."""
-    inner = _inner(address)
-    if any(inner in network for network in settings.FETCH_ALLOW if network.version == inner.version):
-        return True
-    is_local = isinstance(inner, ipaddress.IPv6Address) and inner.is_site_local
-    return inner.is_global and not (inner.is_multicast or inner.is_reserved or inner.is_unspecified or is_local)
-
-
-def _inner(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one stands for, where it does."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or address
 
 
 def _require_success(status: int) -> None:

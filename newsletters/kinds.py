@@ -6,7 +6,18 @@ from typing import cast
 
 from django.db import models
 
-from newsletters import audience, feedback, images, preparing, reader_mails, segments, sending, subscriptions, welcome
+from newsletters import (
+    audience,
+    feedback,
+    images,
+    import_work,
+    preparing,
+    reader_mails,
+    segments,
+    sending,
+    subscriptions,
+    welcome,
+)
 from newsletters.models import Newsletter
 from runs import words
 from schedules import kinds
@@ -57,6 +68,20 @@ def register() -> None:
             defaults=PolicyDefaults(time_limit_seconds=43_200),
         )
     )
+    for key, label, perform in (
+        ("import_check", "Check of a file of subscribers", import_work.perform_check),
+        ("import_subscribers", "Import of subscribers", import_work.perform_import),
+    ):
+        kinds.register(
+            JobKind(
+                key=key,
+                label=label,
+                perform=perform,
+                icon="upload_file",
+                admin_permission="newsletters.change_importjob",
+                defaults=PolicyDefaults(time_limit_seconds=21_600),
+            )
+        )
     for key, label, perform, icon in (
         ("image_sizes", "Image sizes", images.perform_sizes, "image"),
         ("feedback_mail", "Feedback to staff", feedback.perform_feedback_mail, "feedback"),

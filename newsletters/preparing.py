@@ -11,8 +11,9 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from newsletters import approval, attachments, audience, content, holding, links, merge_fields, segments, sources
+from newsletters import approval, attachments, audience, content, feeds, holding, links, merge_fields, segments, sources
 from newsletters.audience import Audience
+from newsletters.feeds import Digest
 from newsletters.holding import Held
 from newsletters.message import Envelope, Sender
 from newsletters.models import Issue, Link, Newsletter
@@ -47,9 +48,10 @@ def issue_for(newsletter: Newsletter, due_at: datetime) -> Issue:
     issue = Issue.objects.filter(newsletter=newsletter, scheduled_for=due_at).first()
     if issue is not None:
         return prepare(issue) if issue.state in Issue.CHANGEABLE else issue
+    digest = _digest(newsletter)
     try:
         with transaction.atomic():
-            issue = _usual(newsletter, due_at)
+            issue = _usual(newsletter, due_at, digest)
             held = _freeze_or_hold(issue)
     except IntegrityError:  # another run of the same due time was a moment earlier
         return prepare(Issue.objects.get(newsletter=newsletter, scheduled_for=due_at))
@@ -102,9 +104,25 @@ def freeze(issue: Issue) -> content.Frozen:
         raise CannotPrepare(f"{error} Correct it on {where}.") from error
 
 
-def _usual(newsletter: Newsletter, due_at: datetime) -> Issue:
-    """A new issue of the newsletter's own text."""
+def _digest(newsletter: Newsletter) -> Digest | None:
+    """What the newsletter's feed has for this issue, asked before any transaction; None where it has no feed."""
+    if newsletter.source != Newsletter.Source.FEED:
+        return None
+    try:
+        digest = feeds.digest(newsletter)
+    except feeds.FeedProblem as error:
+        raise CannotPrepare(str(error)) from error
+    if not digest.number and newsletter.feed_when_empty == "skip":
+        raise NothingNew("Nothing was sent: the feed has nothing that did not go out before.")
+    return digest
+
+
+def _usual(newsletter: Newsletter, due_at: datetime, digest: Digest | None) -> Issue:
+    """A new issue of the newsletter's own text, with what its feed has."""
     text = {name: getattr(newsletter, name) for name in TEXT_FIELDS}
+    if digest is not None:
+        text["body"] = digest.body
+        feeds.mark_seen(newsletter, digest)
     return Issue.objects.create(newsletter=newsletter, scheduled_for=due_at, state=Issue.State.SCHEDULED, **text)
 
 

@@ -96,6 +96,7 @@ UNFOLD: dict[str, Any] = {
                     _list("Subscribers", "person", "newsletters", "subscriber"),
                     _list("Segments", "filter_alt", "newsletters", "segment"),
                     _list("Subscriber fields", "list_alt", "newsletters", "subscriberfield"),
+                    _list("Imports", "upload_file", "newsletters", "importjob"),
                     _list("Suppressions", "block", "newsletters", "suppression"),
                     _item("Sign-up form", "how_to_reg", "sign_up_form", "newsletters.view_list"),
                     _list("Layouts", "dashboard_customize", "newsletters", "lettertemplate"),

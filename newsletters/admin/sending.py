@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from newsletters import editor_views, newsletter_page, services
+from newsletters.admin.feeds import FeedPages
 from newsletters.forms import NewsletterForm
 from newsletters.models import Delivery, Issue, Newsletter
 from runs import words
@@ -23,7 +24,7 @@ from schedules.target_admin import KeptWhileScheduled
 
 
 @admin.register(Newsletter)
-class NewsletterAdmin(KeptWhileScheduled, KeepsWhatWasTyped):
+class NewsletterAdmin(KeptWhileScheduled, KeepsWhatWasTyped, FeedPages):
     """The recurring newsletters; when they go out is set under Schedules."""
 
     form = NewsletterForm

@@ -15,7 +15,7 @@ import certifi
 import pytest
 from pytest_django import Settings
 
-from newsletters import fetching
+from newsletters import fetching, public_addresses
 from newsletters.fetching import FetchProblem, fetch, probe
 from tests.newsletters.web_server import WebServer, page, redirect
 
@@ -93,7 +93,7 @@ def test_addresses_that_are_not_public_are_refused(url: str, settings: Settings)
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"])
 def test_public_addresses_are_allowed(address: str) -> None:
-    assert fetching.is_allowed(ipaddress.ip_address(address))
+    assert public_addresses.is_allowed(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ _READ_ONLY = ("runs_run", "runs_alert", "runs_auditentry", "newsletters_issue", 
 MODELS = (
     "auth_user", "auth_group", "schedules_holidaycalendar", "schedules_schedule", "newsletters_list",
     "newsletters_subscriber", "newsletters_segment", "newsletters_subscriberfield", "newsletters_suppression", "newsletters_image",
-    "newsletters_newsletter", "newsletters_lettertemplate",
+    "newsletters_newsletter", "newsletters_lettertemplate", "newsletters_importjob",
     "reports_reportdefinition", "cleanup_cleanuppolicy", "cleanup_hold", *_READ_ONLY,
 )  # fmt: skip
 CLOSED = {
@@ -32,13 +32,16 @@ CLOSED = {
     "admin:newsletters_subscriber_delete",
     "admin:newsletters_suppression_delete",
     "admin:newsletters_image_delete",
+    "admin:newsletters_importjob_delete",
 }
 """Pages of the admin that nobody may use at all, whatever their permissions."""
 READS = {
     *(f"admin:{model}_{verb}" for model in MODELS for verb in _SHOWN),
     *(f"admin:{model}_change" for model in _READ_ONLY),
     "admin:newsletters_subscriber_detail",
-    "admin:newsletters_suppression_change",
+    "admin:newsletters_suppression_change", "admin:newsletters_newsletter_feed_link",
+    "admin:newsletters_importjob_change",
+    "admin:newsletters_importjob_problems",
     "admin:newsletters_image_change",
     "admin:cleanup_hold_change",
     "healthz", "readyz", "metrics",
@@ -56,6 +59,7 @@ QUESTIONS = {
     "admin:schedules_schedule_backfill",  # lists the due times of a stretch
     "admin:queue_pause",
     "admin:newsletters_issue_new",  # asks of which newsletter, and for when
+    "admin:newsletters_newsletter_feed",  # shows the feed's settings, and what is new
 }
 """Doors whose GET shows a page that asks and changes nothing; every other verb answers 405."""
 
@@ -100,6 +104,7 @@ def _newsletter(world: World) -> Data:
 
 _RULE = {"r.0.about": "subscribed", "r.0.op": "last", "r.0.value": "30"}
 SEND = "newsletters.send_newsletter"
+IMPORT = "newsletters.change_importjob"
 VIEW, PAUSE, RUN = "schedules.view_schedule", "schedules.pause_schedule", "schedules.run_schedule"
 PASSWORDS = {"password1": "a-long-secret-1", "password2": "a-long-secret-1", "usable_password": "true"}
 
@@ -215,6 +220,22 @@ DOORS: dict[str, Door] = {
     "admin:newsletters_issue_recipients_download": Door(
         ("newsletters.view_delivery", "newsletters.view_subscriber"), row="failed_issue"
     ),
+    # Feeds.
+    "admin:newsletters_newsletter_feed": Door(
+        ("newsletters.change_newsletter",),
+        {"source": "feed", "feed_url": "https://example.org/f", "feed_items": 5, "feed_when_empty": "skip"}, "newsletter",
+    ),
+    # Imports of subscribers.
+    "admin:newsletters_importjob_add": Door(
+        ("newsletters.add_importjob",), lambda world: {"file": world["table"]()}, is_form=True
+    ),
+    "admin:newsletters_importjob_columns": Door(
+        (IMPORT,), {"encoding": "utf-8", "delimiter": ",", "has_header": "on", "column_0": "email"}, "new_import"
+    ),
+    "admin:newsletters_importjob_start": Door((IMPORT,), row="checked_import"),
+    "admin:newsletters_importjob_continue": Door((IMPORT,), row="stopped_import"),
+    "admin:newsletters_importjob_cancel": Door((IMPORT,), row="stopped_import"),
+    "admin:newsletters_importjob_delete_file": Door((IMPORT,), row="new_import"),
     # Reports and cleanup.
     **_model("reports_reportdefinition", "report", add={"name": "More", "data_set": "deliveries_per_day"}, change={"name": "X"}),
     **_model("cleanup_cleanuppolicy", "policy", add={"name": "More", "targets": ["sessions"], "days": 60}, change={"name": "X"}),

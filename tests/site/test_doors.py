@@ -140,8 +140,10 @@ def world(people: dict[str, User], django_db_blocker: Any, tmp_path_factory: pyt
     """One of everything, in the state in which its doors are open."""
     from cleanup import services as cleanup
     from cleanup.models import CleanupPolicy
+    from newsletters import imports
     from newsletters.models import (
         Delivery,
+        ImportJob,
         Issue,
         LetterTemplate,
         List,
@@ -203,9 +205,19 @@ def world(people: dict[str, User], django_db_blocker: Any, tmp_path_factory: pyt
             Picture.new("RGB", (4, 4)).save(file, "PNG")
             return SimpleUploadedFile("dot.png", file.getvalue(), "image/png")
 
+        def table() -> SimpleUploadedFile:
+            return SimpleUploadedFile("readers.csv", b"mail\na@example.org\n", "text/csv")
+
+        def an_import(state: str, **values: Any) -> ImportJob:
+            job = imports.upload_file(None, table())
+            ImportJob.objects.filter(pk=job.pk).update(state=state, **values)
+            return job
+
         person = Subscriber.objects.create(email="s@example.org", email_norm="s@example.org")
         field = SubscriberField.objects.create(key="district", label="District")
         return {
+            "table": table, "new_import": an_import("uploaded"), "checked_import": an_import("checked", rows=1, added=1),
+            "stopped_import": an_import("running", rows=1),
             "segment": Segment.objects.create(name="Spare", rule={"all": [{"about": "bounced", "op": "never"}]}),
             "subscription": Subscription.objects.create(subscriber=person, list=readers, state="confirmed"),
             "suppression": Suppression.objects.create(address_hash="x", email_norm="x@example.org"), "field": field,
