@@ -23,6 +23,7 @@ from newsletters.models import (
     Newsletter,
     ReaderEvent,
     Subscriber,
+    Subscription,
     Suppression,
 )
 from runs.models import Alert, AuditEntry, Notice, Run, RunEvent
@@ -100,7 +101,10 @@ def test_an_erased_address_stays_suppressed_whoever_brings_it_back(person: Subsc
     with pytest.raises(ValidationError, match="asked to be erased"):
         subscribers.save_subscriber(None, Subscriber(email=ADDRESS), [city_news])
     subscriptions.sign_up(ADDRESS, NORM, "Zoë", [city_news])
-    assert not Subscriber.objects.exists()
+    assert not Subscription.objects.filter(state="confirmed").exists(), (
+        "only a confirmed wish of their own brings them back"
+    )
+    assert audience.suppressed_among([NORM]) == {NORM}
 
 
 def test_a_changed_key_does_not_bring_them_back(person: Subscriber, settings: Settings) -> None:

@@ -19,10 +19,15 @@ from newsletters.models import (
     FeedbackMessage,
     Image,
     ImageSize,
+    ImportJob,
+    ImportProblem,
     Issue,
+    LetterTemplate,
     List,
     Newsletter,
+    Segment,
     Subscriber,
+    SubscriberField,
     Subscription,
     Suppression,
 )
@@ -119,6 +124,37 @@ def suppressions(numbers: range) -> object:
     )
 
 
+def fields(numbers: range) -> object:
+    return SubscriberField.objects.bulk_create(SubscriberField(key=f"field_{n}", label=f"Field {n}") for n in numbers)
+
+
+def segments(numbers: range) -> object:
+    rule = {"all": [{"about": "bounced", "op": "never"}]}
+    made = Segment.objects.bulk_create(Segment(name=f"Segment {n}", rule=rule) for n in numbers)
+    return Newsletter.objects.bulk_create(
+        Newsletter(name=f"To {one.pk}", subject="News", body="x", segment=one) for one in made
+    )
+
+
+def layouts(numbers: range) -> object:
+    made = LetterTemplate.objects.bulk_create(
+        LetterTemplate(name=f"Layout {n}", source="<p>{{ content }}</p>") for n in numbers
+    )
+    return Newsletter.objects.bulk_create(
+        Newsletter(name=f"In {one.pk}", subject="News", body="x", template=one) for one in made
+    )
+
+
+def imports(numbers: range) -> object:
+    owner = User.objects.first()
+    made = ImportJob.objects.bulk_create(
+        ImportJob(file="x", original_name=f"{n}.csv", state="done", rows=2, wrong=1, owner=owner) for n in numbers
+    )
+    return ImportProblem.objects.bulk_create(
+        ImportProblem(job=one, row=2, kind="wrong", message="No address.") for one in made
+    )
+
+
 def images(numbers: range) -> object:
     owner = User.objects.first()
     made = Image.objects.bulk_create(Image(file="x", original_name=f"{n}.png", owner=owner) for n in numbers)
@@ -188,6 +224,6 @@ def holds(numbers: range) -> object:
 ROWS: dict[type[Model], Rows] = {
     User: users, Group: groups, HolidayCalendar: calendars, Schedule: schedules, Run: runs, Alert: alerts,
     AuditEntry: entries, Subscriber: subscribers, List: lists, Suppression: suppressions, Image: images,
-    Newsletter: newsletters, Issue: issues, Delivery: deliveries, FeedbackMessage: feedback,
+    SubscriberField: fields, Segment: segments, LetterTemplate: layouts, ImportJob: imports, Newsletter: newsletters, Issue: issues, Delivery: deliveries, FeedbackMessage: feedback,
     ReportDefinition: definitions, Artefact: artefacts, CleanupPolicy: policies, Hold: holds,
 }  # fmt: skip
