@@ -11,6 +11,7 @@ from newsletters import (
     feedback,
     images,
     import_work,
+    mailbox_reading,
     preparing,
     reader_mails,
     segments,
@@ -66,6 +67,18 @@ def register() -> None:
             queue="newsletters",
             admin_permission="newsletters.send_newsletter",
             defaults=PolicyDefaults(time_limit_seconds=43_200),
+        )
+    )
+    kinds.register(
+        JobKind(
+            key="bounce_mailbox",
+            label="Reading of bounces",
+            perform=mailbox_reading.perform,
+            icon="mark_email_unread",
+            target_model="newsletters.BounceMailbox",
+            describe_impact=lambda target: "Reads the mails that came back and records what they say",
+            admin_permission="newsletters.change_bouncemailbox",
+            defaults=PolicyDefaults(missed="latest", overlap="skip", time_limit_seconds=1800),
         )
     )
     for key, label, perform in (

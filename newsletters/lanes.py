@@ -145,6 +145,11 @@ def begin(hold: Hold, delivery_id: int) -> None:
     _write_lane(hold, in_hand=delivery_id)
 
 
+def turned_down(hold: Hold) -> None:
+    """Journal: the server answered the mail in hand with a no, so nobody is in doubt about it. Raises LeaseLost."""
+    _write_lane(hold, in_hand=None)
+
+
 def accepted(hold: Hold, delivery_id: int) -> None:
     """Journal: the server took this mail, and with it every claimed one before it. Raises LeaseLost."""
     _write_lane(hold, in_hand=None, sent_through=delivery_id)

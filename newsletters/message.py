@@ -15,11 +15,16 @@ from email import encoders, policy
 from email.header import Header
 from email.mime.base import MIMEBase
 from email.utils import format_datetime
+from pathlib import PurePath
+
+import idna
+
+from newsletters import dkim_signing, verp
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
-_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
+_TYPE = re.compile(r"(?:application|audio|font|image|text|video)/[a-z0-9.+-]+")
 MAX_NAME_CHARACTERS = 300
 
 
@@ -33,7 +38,7 @@ class Sender:
 
     @property
     def domain(self) -> str:
-        return self.email.rpartition("@")[2]
+        return _wire(self.email).rpartition("@")[2]
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,27 @@ class Envelope:
     """Stable text from which, with the delivery's number, the Message-ID is made."""
     attachment: bytes = b""
     """A further part of each mail, made once by :func:`attachment`; empty for none."""
+    issue_id: int = 0
+    """The issue whose deliveries the mails are; 0 for a welcome, a test or a preview, which no bounce may name."""
+    help_url: str = ""
+    archive_url: str = ""
+
+    @property
+    def feedback_id(self) -> str:
+        """Issue, newsletter, kind and sender: what Gmail counts complaints by."""
+        sender = re.sub(r"[^a-z0-9]", "", self.sender.domain.lower())[:15].ljust(5, "0")
+        return f"{self.issue_id}:{self.list_slug[:60]}:newsletter:{sender}"
 
 
 def message_id(envelope: Envelope, delivery_id: int) -> str:
-    """The same delivery always has the same Message-ID, so that a mail log can settle an uncertain one."""
+    """The same delivery always has the same Message-ID, so that a mail log can settle an uncertain one.
+
+    It carries the delivery's mark: a report that only quotes the mail still names its delivery. A welcome or a test
+    has no delivery, and its number stands for something else.
+    """
     digest = hashlib.sha256(f"{envelope.key}:{delivery_id}".encode()).hexdigest()[:20]
-    return f"<{delivery_id}.{digest}@{envelope.sender.domain}>"
+    mark = verp.mark(delivery_id) if envelope.issue_id else str(delivery_id)
+    return f"<{mark}.{digest}@{envelope.sender.domain}>"
 
 
 def build(
@@ -67,54 +87,54 @@ def build(
     unsubscribe_url: str,
     date: datetime,
 ) -> bytes:
-    """The whole mail with CRLF line ends, not yet dot-stuffed.
+    """The whole mail with CRLF line ends, not yet dot-stuffed; signed where this installation signs (DKIM).
 
     List-Unsubscribe and List-Unsubscribe-Post are one line each (RFC 2369, RFC 8058), List-Id as in RFC 2919.
     """
-    sender = envelope.sender
     identifier = message_id(envelope, delivery_id)
     boundary = f"=_{hashlib.sha256(identifier.encode()).hexdigest()[:20]}"
     lines = [
-        f"From: {address(sender.name, sender.email, 'From')}",
-        f"To: {address(to_name, to_email, 'To')}",
+        *_whose(envelope.sender, to_name, to_email),
         f"Subject: {unstructured(subject, 'Subject')}",
         f"Date: {format_datetime(date)}",
         f"Message-ID: {identifier}",
-        f"List-Id: {phrase(envelope.list_name, 'List-Id')} <{envelope.list_slug}.{sender.domain}>".replace(
-            ":  <", ": <"
-        ),
-        f"List-Unsubscribe: <{unsubscribe_url}>",
-        "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+        *_list_headers(envelope, unsubscribe_url),
         "Precedence: bulk",
         "Auto-Submitted: auto-generated",
         "X-Auto-Response-Suppress: OOF, AutoReply",
+        f"Feedback-ID: {envelope.feedback_id}",
         "MIME-Version: 1.0",
-        *_nested(envelope, boundary),
     ]
+    content = _several("alternative", boundary, [_part("plain", text), _part("html", html)])
+    if envelope.attachment:
+        content = _several("mixed", f"{boundary}m", [content, [envelope.attachment]])
+    return dkim_signing.sign(b"\r\n".join([*(line.encode("utf-8") for line in lines), *content, b""]))
+
+
+def _whose(sender: Sender, to_name: str, to_email: str) -> list[str]:
+    lines = [f"From: {address(sender.name, sender.email, 'From')}", f"To: {address(to_name, to_email, 'To')}"]
     if sender.reply_to:
-        lines.insert(2, f"Reply-To: {address('', sender.reply_to, 'Reply-To')}")
-    mark, outer = f"--{boundary}".encode(), f"--{boundary}-mixed".encode()
-    return b"\r\n".join(
-        [
-            *(line.encode("utf-8") for line in lines),
-            b"",
-            mark,
-            *_part("plain", text),
-            mark,
-            *_part("html", html),
-            mark + b"--",
-            *((outer, envelope.attachment, outer + b"--") if envelope.attachment else ()),
-            b"",
-        ]
-    )
+        lines.append(f"Reply-To: {address('', sender.reply_to, 'Reply-To')}")
+    return lines
 
 
-def _nested(envelope: Envelope, boundary: str) -> list[str]:
-    """The two texts alone, or the two texts and a file beside them."""
-    texts = f'Content-Type: multipart/alternative; boundary="{boundary}"'
-    if not envelope.attachment:
-        return [texts]
-    return [f'Content-Type: multipart/mixed; boundary="{boundary}-mixed"', "", f"--{boundary}-mixed", texts]
+def _list_headers(envelope: Envelope, unsubscribe_url: str) -> list[str]:
+    name = phrase(envelope.list_name, "List-Id")
+    lines = [
+        f"List-Id: {name} <{envelope.list_slug}.{envelope.sender.domain}>".replace(":  <", ": <"),
+        f"List-Unsubscribe: <{unsubscribe_url}>",
+        "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+    ]
+    optional = (("List-Help", envelope.help_url), ("List-Archive", envelope.archive_url))
+    return lines + [f"{header}: <{url}>" for header, url in optional if url]
+
+
+def _several(subtype: str, boundary: str, parts: list[list[bytes]]) -> list[bytes]:
+    mark = f"--{boundary}".encode()
+    lines = [f'Content-Type: multipart/{subtype}; boundary="{boundary}"'.encode(), b""]
+    for part in parts:
+        lines += [mark, *part]
+    return [*lines, mark + b"--"]
 
 
 def attachment(name: str, content_type: str, content: bytes) -> bytes:
@@ -122,9 +142,15 @@ def attachment(name: str, content_type: str, content: bytes) -> bytes:
     part = MIMEBase(*(content_type if _TYPE.fullmatch(content_type) else "application/octet-stream").split("/"))
     part.set_payload(content)
     encoders.encode_base64(part)
-    part.add_header("Content-Disposition", "attachment", filename=one_line(name) or "attachment")
+    part.add_header("Content-Disposition", "attachment", filename=_filename(name))
     del part["MIME-Version"]
     return part.as_bytes(policy=policy.compat32.clone(linesep="\r\n")).rstrip(b"\r\n")
+
+
+def _filename(name: str) -> str:
+    """The file's name without anything that is a path; encoded, it must still fit into one line."""
+    name = one_line(name).replace("\\", "/").rpartition("/")[2] or "attachment"
+    return name if len(name) <= 70 else f"{name[:60]}{PurePath(name).suffix[:10]}"
 
 
 def _part(subtype: str, content: str) -> list[bytes]:
@@ -161,7 +187,7 @@ def phrase(name: str, header: str) -> str:
 
 def address(name: str, email: str, header: str) -> str:
     """``name <email>`` as a header value; folded where long."""
-    shown = phrase(name, header)
+    shown, email = phrase(name, header), _wire(email)
     return f"{shown} <{email}>" if shown else email
 
 
@@ -175,3 +201,15 @@ def unstructured(value: str, header: str) -> str:
 
 def _encoded_words(value: str, header: str) -> str:
     return Header(value, "utf-8", maxlinelen=76, header_name=header).encode(linesep="\r\n")
+
+
+def _wire(email: str) -> str:
+    """The address with its domain in ASCII (RFC 5890), as servers look it up."""
+    email = one_line(email)
+    local, _, domain = email.rpartition("@")
+    if domain.isascii():
+        return email
+    try:
+        return f"{local}@{idna.encode(domain, uts46=True).decode('ascii')}"
+    except idna.IDNAError:
+        return email

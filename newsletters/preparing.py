@@ -11,7 +11,19 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from newsletters import approval, attachments, audience, content, feeds, holding, links, merge_fields, segments, sources
+from newsletters import (
+    approval,
+    attachments,
+    audience,
+    content,
+    feeds,
+    holding,
+    links,
+    merge_fields,
+    segments,
+    sources,
+    verp,
+)
 from newsletters.audience import Audience
 from newsletters.feeds import Digest
 from newsletters.holding import Held
@@ -211,9 +223,13 @@ def envelope_of(issue: Issue) -> Envelope:
     """What all mails of the issue share."""
     newsletter = issue.newsletter
     sender = Sender(issue.from_name, issue.from_email, issue.reply_to)
-    return Envelope(sender, newsletter.name, newsletter.slug, f"{issue.pk}:{issue.sha256}", attachments.part_of(issue))
+    return Envelope(
+        sender, newsletter.name, newsletter.slug, f"{issue.pk}:{issue.sha256}", attachments.part_of(issue),
+        issue_id=issue.pk, help_url=links.public("feedback"),
+        archive_url=links.public("archive_newsletter", newsletter.pk) if newsletter.is_archived else "",
+    )  # fmt: skip
 
 
 def envelope_sender(issue: Issue, delivery_id: int) -> str:
     """The SMTP sender of one mail, to which bounces go."""
-    return issue.from_email
+    return verp.address(delivery_id) or issue.from_email

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.urls import path, register_converter
 
-from newsletters import archive_views, image_views, preference_views, public_views
+from newsletters import archive_views, image_views, preference_views, provider_events, public_views
 
 app_name = "newsletters"
 
@@ -42,4 +43,5 @@ urlpatterns = [
     path("archive/<uuid:public_id>/", archive_views.issue, name="archive_issue"),
     path("view/<str:token>/", archive_views.view, name="view"),
     path("go/<str:token>/", archive_views.click, name="click"),
+    *provider_events.addresses_of(settings.MAIL_PROVIDER),
 ]

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from newsletters import (
     audience,
+    bounces,
     content,
     holding,
     lanes,
@@ -218,6 +219,9 @@ class _Sender:
                     raise smtp.ServerTrouble(f"The mail server cannot be used: {dropped}.") from dropped
                 time.sleep(wait)
                 self._run.checkpoint()
+            except smtp.ServerTrouble:  # said instead of taking the mail, also after its last line
+                lanes.turned_down(self._hold)
+                raise
             except smtp.Unanswered as silence:
                 lanes.doubt(self._hold, row)
                 self._unanswered += 1
@@ -284,6 +288,7 @@ def finish(issue_id: int) -> str:
     issue.skipped, issue.uncertain = by_state.get(Delivery.State.SKIPPED, 0), by_state.get(Delivery.State.UNCERTAIN, 0)
     if issue.waiting or sum(by_state.values()) != issue.planned:
         raise JobFailed(f"The count is wrong: of {issue.planned} recipients {issue.waiting} are not accounted for.")
+    bounces.note_refusals(issue_id)
     has_problems = issue.failed or issue.uncertain
     Issue.objects.filter(pk=issue_id).exclude(state=Issue.State.CANCELLED).update(
         state=Issue.State.SENT_WITH_PROBLEMS if has_problems else Issue.State.SENT,

@@ -18,6 +18,7 @@ FINAL_ANSWER_SECONDS = 600
 """RFC 5321 4.5.3.2.6: giving up earlier after the final dot is how mails get doubled."""
 
 _ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
+_LOGIN = (530, 534, 535, 538)
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 
 
@@ -125,6 +126,8 @@ class Connection:
             options = ["SMTPUTF8"]
         reply = self._answer(smtp.mail(envelope_from, options))
         if reply.code >= 500:
+            if reply.code in _LOGIN:
+                self._judge(reply)
             raise ServerTrouble(
                 f"The mail server {self.server} refuses the sender {envelope_from} ({reply}).", reply.signature
             )
@@ -168,7 +171,7 @@ class Connection:
         """4xx is for later; a refusal of policy, login or content concerns everybody; the rest this recipient."""
         if reply.code < 500:
             return Outcome(Fate.LATER, reply)
-        if reply.code in (530, 534, 535, 538) or reply.status.startswith(("5.7.", "5.6.", "5.3.")):
+        if reply.code in _LOGIN or reply.status.startswith(("5.7.", "5.6.", "5.3.")):
             raise ServerTrouble(f"The mail server {self.server} refuses our mail ({reply}).", reply.signature)
         return Outcome(Fate.REFUSED, reply)
 

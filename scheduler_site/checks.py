@@ -23,6 +23,19 @@ def public_address(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> l
     ]
 
 
+@register(Tags.security, deploy=True)
+def returned_mail(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Warns of bounces that nobody would read, and of a provider's password that would travel in the clear."""
+    found: list[CheckMessage] = []
+    if settings.BOUNCE_MAILBOX_URL and not settings.BOUNCE_DOMAIN:
+        hint = "Set BOUNCE_DOMAIN to a domain whose mail goes to that mailbox; until then most bounces name no reader."
+        found.append(Warning("BOUNCE_MAILBOX_URL is set and BOUNCE_DOMAIN is not.", hint=hint, id="almanac.W002"))
+    if settings.MAIL_PROVIDER and not settings.HTTPS:
+        hint = "Set PUBLIC_URL to the https:// address that the provider posts to."
+        found.append(Warning("The mail provider's webhook would come unprotected.", hint=hint, id="almanac.W003"))
+    return found
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback

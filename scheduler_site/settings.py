@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from scheduler_site import mail_environment
 from scheduler_site.environment import ConfigurationError, Environment
 from scheduler_site.unfold import UNFOLD as UNFOLD
 from schedules import zones as zones  # first of all: it settles whose time zone rules hold
@@ -161,6 +162,13 @@ EMAIL_TIMEOUT = env.number("EMAIL_TIMEOUT", 60, minimum=1)
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", f"Almanac <almanac@{urlsplit(PUBLIC_URL).hostname}>")
 SENDER_DOMAINS = env.listed("SENDER_DOMAINS", "")  # empty: that of DEFAULT_FROM_EMAIL
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+# What comes back, and what we sign (docs/operations.md).
+BOUNCE_DOMAIN = mail_environment.bounce_domain(env)
+BOUNCE_MAILBOX_URL = mail_environment.bounce_mailbox_url(env)
+MAIL_PROVIDER, ANYMAIL = mail_environment.provider(env)
+DKIM_KEY, DKIM_SELECTOR, DKIM_DOMAIN = mail_environment.dkim(env)
+if DKIM_KEY:
+    EMAIL_BACKEND = "newsletters.dkim_signing.SigningBackend"
 LOCAL_MAILBOX_DIR = DATA_DIR / "mailbox"
 
 # Feeds and links are fetched from public addresses only; an intranet's feed needs its network named here.

@@ -98,6 +98,7 @@ UNFOLD: dict[str, Any] = {
                     _list("Subscriber fields", "list_alt", "newsletters", "subscriberfield"),
                     _list("Imports", "upload_file", "newsletters", "importjob"),
                     _list("Suppressions", "block", "newsletters", "suppression"),
+                    _list("Bounce mailbox", "mark_email_unread", "newsletters", "bouncemailbox"),
                     _item("Sign-up form", "how_to_reg", "sign_up_form", "newsletters.view_list"),
                     _list("Layouts", "dashboard_customize", "newsletters", "lettertemplate"),
                     _list("Images", "image", "newsletters", "image"),

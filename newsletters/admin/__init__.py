@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from newsletters.admin import imports, issues, layouts, library, lists, segments, sending, subscribers
+from newsletters.admin import imports, issues, layouts, library, lists, responses, segments, sending, subscribers
 
-__all__ = ["imports", "issues", "layouts", "library", "lists", "segments", "sending", "subscribers"]
+__all__ = ["imports", "issues", "layouts", "library", "lists", "responses", "segments", "sending", "subscribers"]

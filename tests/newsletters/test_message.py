@@ -63,7 +63,7 @@ def test_a_hostile_name_stays_a_name(name: str) -> None:
     mail = parse(raw)
     assert set(mail.keys()) == {
         "From", "To", "Reply-To", "Subject", "Date", "Message-ID", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post",
-        "Precedence", "Auto-Submitted", "X-Auto-Response-Suppress", "MIME-Version", "Content-Type",
+        "Precedence", "Auto-Submitted", "X-Auto-Response-Suppress", "Feedback-ID", "MIME-Version", "Content-Type",
     }  # fmt: skip
     (recipient,) = mail["To"].addresses
     assert recipient.addr_spec == "reader@example.org"

@@ -24,7 +24,7 @@ _READ_ONLY = ("runs_run", "runs_alert", "runs_auditentry", "newsletters_issue", 
 MODELS = (
     "auth_user", "auth_group", "schedules_holidaycalendar", "schedules_schedule", "newsletters_list",
     "newsletters_subscriber", "newsletters_segment", "newsletters_subscriberfield", "newsletters_suppression", "newsletters_image",
-    "newsletters_newsletter", "newsletters_lettertemplate", "newsletters_importjob",
+    "newsletters_newsletter", "newsletters_lettertemplate", "newsletters_importjob", "newsletters_bouncemailbox",
     "reports_reportdefinition", "cleanup_cleanuppolicy", "cleanup_hold", *_READ_ONLY,
 )  # fmt: skip
 CLOSED = {
@@ -194,6 +194,8 @@ DOORS: dict[str, Door] = {
     "admin:newsletters_issue_change_rate": Door((SEND,), {"rate": "5", "rate_per": "hour"}, "running_issue"),
     "admin:newsletters_issue_retry_failed": Door((SEND,), row="failed_issue"),
     "admin:newsletters_issue_decide_uncertain": Door((SEND,), row="failed_issue"),
+    # What comes back.
+    **_model("newsletters_bouncemailbox", "mailbox", add={"name": "Returns"}, change={"name": "Renamed"}),
     # The audience.
     **_model(
         "newsletters_segment", "segment", add={"name": "More", "r.match": "all", **_RULE},

@@ -142,6 +142,7 @@ def world(people: dict[str, User], django_db_blocker: Any, tmp_path_factory: pyt
     from cleanup.models import CleanupPolicy
     from newsletters import imports
     from newsletters.models import (
+        BounceMailbox,
         Delivery,
         ImportJob,
         Issue,
@@ -222,6 +223,7 @@ def world(people: dict[str, User], django_db_blocker: Any, tmp_path_factory: pyt
             "subscription": Subscription.objects.create(subscriber=person, list=readers, state="confirmed"),
             "suppression": Suppression.objects.create(address_hash="x", email_norm="x@example.org"), "field": field,
             "policy": policy, "schedule": schedule, "paused": paused, "list": readers, "newsletter": spare,
+            "mailbox": BounceMailbox.objects.create(),
             "layout": LetterTemplate.objects.create(name="Spare", source="<p>{{ content }}</p>"),
             "spare_list": List.objects.create(name="Spare", slug="spare"), "failed_issue": failed,
             "draft_issue": issue(4, Issue.State.DRAFT, body="Hello"), "submitted_issue": issue(5, Issue.State.APPROVAL, body="Hello"),
