@@ -25,6 +25,7 @@ handler403 = "scheduler_site.views.forbidden"
 handler404 = "scheduler_site.views.not_found"
 handler500 = "scheduler_site.views.server_error"
 
+admin.autodiscover()
 _wrap = admin.site.admin_view
 
 urlpatterns = [

@@ -18,7 +18,7 @@ from django.urls import reverse
 from cleanup.models import CleanupPolicy
 from newsletters.models import Delivery, Image, Issue, List, Subscriber
 from runs.models import Alert, AuditEntry, Run
-from scheduler_site import feed
+from scheduler_site import feed, urls
 from schedules.models import Schedule
 from tests.site.doors import READS
 from tests.site.many_rows import ROWS
@@ -59,6 +59,7 @@ NOT_OF_ROWS = {
     "newsletters:archive_newsletter_feed",
 }  # fmt: skip
 """Pages of one thing, or of none in the database."""
+assert urls.urlpatterns, "the admin's pages are registered with the addresses"
 LISTS = {model: f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist" for model in admin.site._registry}
 
 
