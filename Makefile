@@ -29,8 +29,8 @@ test: $(VENV)/.installed-dev
 		|| { echo "The browser tests need chromium; install it with: sudo apt-get install chromium" >&2; exit 1; }
 	@{ command -v postfix && command -v dovecot; } >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postfix dovecot-imapd dovecot-pop3d >/dev/null; } \
 		|| { echo "The mail tests need Postfix and Dovecot; install them with: sudo apt-get install postfix dovecot-imapd dovecot-pop3d" >&2; exit 1; }
-	$(BIN)/python -m pytest -n 3 --dist loadfile
-	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 3 --dist loadfile --ignore=tests/browser --ignore=tests/site/test_up.py --ignore=tests/schedules/test_cron_oracle.py --ignore=tests/schedules/test_cron_words_oracle.py
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/browser --ignore=tests/site/test_up.py --ignore=tests/schedules/test_cron_oracle.py --ignore=tests/schedules/test_cron_words_oracle.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
