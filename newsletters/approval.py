@@ -1,8 +1,9 @@
-"""Who must agree before an issue goes out, and to which text they agreed."""
+"""Who must agree before an issue goes out, and to what they agreed: its text, its readers, its sender, its attachment."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
@@ -10,11 +11,13 @@ from django.urls import reverse
 
 from newsletters.models import Issue, Newsletter
 from runs import notices, words
-from runs.models import RunEvent
+from runs.models import AuditEntry, RunEvent
 
 APPROVE = "newsletters.approve_issue"
 MOST_TOLD = 50
 """Approvers who get a notice; beyond that nobody would feel meant."""
+_TEXT = ("subject", "preheader", "format", "template", "body")
+_LOOKED_BACK = 200
 
 
 def is_needed(newsletter: Newsletter, recipients: int) -> bool:
@@ -23,12 +26,30 @@ def is_needed(newsletter: Newsletter, recipients: int) -> bool:
 
 
 def is_given(issue: Issue) -> bool:
-    """Whether somebody approved the issue's text as it stands now, its layout included."""
-    return bool(issue.approved_at) and issue.approved_sha256 == fingerprint(issue)
+    """Whether somebody approved the issue as it stands now."""
+    return bool(issue.approved_at) and issue.approved_sha256 == agreed(issue)
+
+
+def agreed(issue: Issue) -> str:
+    """SHA-256 of what an approver agrees to: the text, to which lists and segment it goes, from whom, with which file.
+
+    How many readers those have may change; who they are meant to be may not.
+    """
+    newsletter, segment = issue.newsletter, issue.newsletter.segment
+    parts = (
+        fingerprint(issue),
+        sorted(newsletter.lists.values_list("pk", flat=True)),
+        segment.rule if segment is not None else None,
+        newsletter.attachment,
+        newsletter.from_name,
+        newsletter.from_email,
+        newsletter.reply_to,
+    )
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def fingerprint(issue: Issue) -> str:
-    """SHA-256 of everything that decides what the issue says."""
+    """SHA-256 of what staff wrote in the issue, its layout included."""
     layout = issue.template
     parts = (
         issue.subject,
@@ -45,9 +66,28 @@ def why_not(issue: Issue, person: AbstractBaseUser) -> str:
     """Why this person may not approve this issue, in words; empty when they may."""
     if not person.has_perm(APPROVE):  # type: ignore[attr-defined]
         return "You may not approve issues. Somebody with the role Sender can."
-    if issue.author_id is not None and issue.author_id == person.pk:
+    if is_by(issue, person.pk):
         return "You wrote this text last, so somebody else must approve it."
     return ""
+
+
+def is_by(issue: Issue, person_id: int | None) -> bool:
+    """Whether this person wrote the issue's text last."""
+    return person_id is not None and person_id == writer_id(issue)
+
+
+def writer_id(issue: Issue) -> int | None:
+    """Who wrote the issue's text last; of one with the usual text, who wrote that on the newsletter's page."""
+    if issue.author_id is not None:
+        return issue.author_id
+    about = AuditEntry.objects.filter(
+        object_type=Newsletter._meta.label_lower, object_id=str(issue.newsletter_id), was_refused=False,
+        action__in=("added the newsletter", "changed the newsletter"),
+    )  # fmt: skip
+    for actor_id, after in about.order_by("-id").values_list("actor_id", "after")[:_LOOKED_BACK]:
+        if any(name in after for name in _TEXT):
+            return actor_id
+    return None
 
 
 def ask(issue: Issue, recipients: int) -> int:
@@ -62,7 +102,7 @@ def ask(issue: Issue, recipients: int) -> int:
 def approvers(issue: Issue) -> list[AbstractBaseUser]:
     """The active staff who may approve it; not whoever wrote it."""
     people = get_user_model()._default_manager.with_perm(APPROVE, backend="django.contrib.auth.backends.ModelBackend")
-    return list(people.filter(is_staff=True).exclude(pk=issue.author_id or 0).order_by("pk")[:MOST_TOLD])
+    return list(people.filter(is_staff=True).exclude(pk=writer_id(issue) or 0).order_by("pk")[:MOST_TOLD])
 
 
 def page_of(issue: Issue) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.files.base import ContentFile
 
 from newsletters import message
-from newsletters.models import Issue
+from newsletters.models import Issue, Newsletter
 from runs import offered_files
 
 MAX_BYTES = 10_000_000
@@ -59,6 +59,12 @@ def latest(key: str) -> Copied | None:
             "Choose fewer days or rows, or link to it instead."
         )
     return Copied(found.name, found.content_type, content)
+
+
+def part_for_test(newsletter: Newsletter) -> bytes:
+    """What an issue prepared now would attach, as a part of a mail. Raises CannotAttach."""
+    found = latest(newsletter.attachment)
+    return message.attachment(found.name, found.content_type, found.content) if found is not None else b""
 
 
 def part_of(issue: Issue) -> bytes:

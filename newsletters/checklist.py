@@ -16,18 +16,23 @@ from django.db.models.functions import Cast
 from django.urls import reverse
 
 from newsletters import (
+    attachments,
     audience,
     content,
+    drafts,
+    feed_entries,
+    feeds,
     fetching,
     letter_links,
     merge_fields,
     mergetags,
     preparing,
+    segments,
     senders,
     test_mail,
 )
 from newsletters.drafts import Draft
-from newsletters.models import Issue, Subscriber
+from newsletters.models import Issue, Newsletter, Subscriber
 from newsletters.source_errors import SourceError
 from runs import words
 
@@ -60,25 +65,55 @@ class Check:
 
 def check(draft: Draft) -> list[Check]:
     """Everything that can be told without asking other servers; the worst first."""
-    source = draft.source
+    try:
+        source = drafts.with_feed(draft).source
+        about_feed = list(_feed(draft))
+    except feeds.FeedProblem as problem:
+        source, about_feed = draft.source, [Check("bad", str(problem), "Nothing is sent as long as it cannot be read.")]
     try:
         merge_fields.check({"subject": source.subject, "preheader": source.preheader, "body": source.body})
         frozen = content.freeze(source)
     except SourceError as error:
         return [Check("bad", f"The letter cannot be made. {error}", "Correct it; the preview shows when it is right.")]
+    try:
+        about_readers = [*_missing_values(draft, frozen), *_audience(draft)]
+    except segments.BadRule as error:
+        unusable = preparing.unusable_segment(draft.newsletter, error)
+        about_readers = [Check("bad", unusable, "Nothing is sent as it stands.")]
     found = [
+        *about_feed,
         *_subject(source.subject),
         *_text(source.body),
         *_unsubscribe(frozen),
         *_footer(draft),
         *_sender(draft),
+        *_attachment(draft),
         *_size(frozen),
         *_images(frozen),
-        *_missing_values(draft, frozen),
-        *_audience(draft),
+        *about_readers,
         *_tested(draft),
     ]
     return sorted(found, key=lambda one: ("bad", "warn", "good").index(one.state))
+
+
+def _feed(draft: Draft) -> Iterator[Check]:
+    newsletter = draft.newsletter
+    if newsletter.source != Newsletter.Source.FEED:
+        return
+    if draft.issue is not None:
+        if not feed_entries.has_place(draft.source.body):
+            yield Check(
+                "warn", "What is new in the newsletter's feed is not in this issue.",
+                "Write {{ feed }} where it should stand, unless that is meant.",
+            )  # fmt: skip
+        return
+    number = feeds.preview(newsletter).number
+    if number:
+        yield Check("good", f"{words.counted(number, 'entry', 'entries')} of the feed would be in it now.")
+    elif newsletter.feed_when_empty == "skip":
+        yield Check("warn", "Nothing is new in the feed, so nothing would be sent now.", "Wait for a new entry.")
+    else:
+        yield Check("warn", "Nothing is new in the feed; the text alone would be sent now.", "Wait for a new entry.")
 
 
 def _subject(subject: str) -> Iterator[Check]:
@@ -129,6 +164,16 @@ def _sender(draft: Draft) -> Iterator[Check]:
         yield Check("good", f"It comes from {sender.email}, an address of ours.")
 
 
+def _attachment(draft: Draft) -> Iterator[Check]:
+    try:
+        found = attachments.latest(draft.newsletter.attachment)
+    except attachments.CannotAttach as error:
+        yield Check("bad", f"{error}", "Nothing is sent without it.")
+        return
+    if found is not None:
+        yield Check("good", f"“{found.name}” is attached, or a newer one when the issue is prepared.")
+
+
 def _size(frozen: content.Frozen) -> Iterator[Check]:
     size = len(frozen.html.encode())
     shown = f"{max(1, round(size / 1024))} KB"
@@ -168,7 +213,7 @@ def _missing_values(draft: Draft, frozen: content.Frozen) -> Iterator[Check]:
     bare = sorted({tag.name for tag in tags if not tag.fallback} - fixed)
     if not bare or not draft.list_ids:
         return
-    looked_at = audience.recipients(draft.list_ids).order_by("pk").values("pk")[:READERS_LOOKED_AT]
+    looked_at = audience.recipients(draft.reach).order_by("pk").values("pk")[:READERS_LOOKED_AT]
     readers = Subscriber.objects.filter(pk__in=looked_at)
     total = readers.count()
     among = f" among the first {total:,}" if total >= READERS_LOOKED_AT else ""
@@ -194,10 +239,18 @@ def _without_value(readers: QuerySet[Subscriber], name: str) -> int:
 
 
 def _audience(draft: Draft) -> Iterator[Check]:
-    now = audience.count(draft.list_ids).recipients
+    counted = audience.count(draft.reach)
+    now, segment = counted.recipients, draft.newsletter.segment
+    if not now and counted.not_in_segment:
+        yield Check(
+            "bad", f"It would reach nobody now: no reader of the lists is in the segment {segment}.",
+            "Choose another segment, or none.",
+        )  # fmt: skip
+        return
     if not now:
         yield Check("bad", "It would reach nobody now.", "Choose a list that has confirmed readers.")
         return
+    only = f" of the segment {segment}" if segment is not None else ""
     done = Issue.objects.filter(
         newsletter_id=draft.newsletter.pk or 0, state__in=(Issue.State.SENT, Issue.State.SENT_WITH_PROBLEMS)
     )
@@ -205,12 +258,12 @@ def _audience(draft: Draft) -> Iterator[Check]:
     if last and abs(now - last) > AUDIENCE_CHANGE * last:
         more = "more" if now > last else "fewer"
         yield Check(
-            "warn", f"It would go to {words.counted(now, 'reader')}; last time there were {last:,}.",
-            f"Are so many {more} right? Look at the lists.",
+            "warn", f"It would go to {words.counted(now, 'reader')}{only}; last time there were {last:,}.",
+            f"Are so many {more} right? Look at the lists{' and the segment' if only else ''}.",
         )  # fmt: skip
     else:
         before = f", about as many as last time ({last:,})" if last else ""
-        yield Check("good", f"It would go to {words.counted(now, 'reader')} now{before}.")
+        yield Check("good", f"It would go to {words.counted(now, 'reader')}{only} now{before}.")
 
 
 def _tested(draft: Draft) -> Iterator[Check]:
@@ -223,8 +276,8 @@ def _tested(draft: Draft) -> Iterator[Check]:
 def check_links(draft: Draft) -> list[Check]:
     """Asks each link whether it answers; at most thirty, and within seconds. Answers are remembered for ten minutes."""
     try:
-        frozen = content.freeze(draft.source)
-    except SourceError:
+        frozen = content.freeze(drafts.with_feed(draft).source)
+    except (SourceError, feeds.FeedProblem):
         return []  # the other checks say so
     found = letter_links.addresses(frozen.html)
     wrong = [url for url in found if not letter_links.is_web(url) and not url.startswith(("mailto:", "tel:", "#"))]

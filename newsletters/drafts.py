@@ -9,9 +9,13 @@ from typing import Any
 
 from django.http import QueryDict
 
-from newsletters import content, sources
-from newsletters.models import Format, Issue, LetterTemplate, Newsletter
+from newsletters import content, feed_entries, feeds, sources
+from newsletters.audience import Reach
+from newsletters.models import Format, Issue, LetterTemplate, Newsletter, Segment
 
+_STAND_IN = feed_entries.Entry(
+    "", "What is new in the feed stands here", "", None, "Its entries are shown once the newsletter is saved."
+)
 _LINES = ("name", "subject", "preheader", "from_name", "from_email", "reply_to", "postal_address")
 
 
@@ -24,6 +28,12 @@ class Draft:
     source: content.Source
     list_ids: list[int] = field(default_factory=list)
     issue: Issue | None = None
+
+    @property
+    def reach(self) -> Reach:
+        """Whom it would go to: the readers of the lists, or only those of the segment."""
+        segment = self.newsletter.segment
+        return Reach(self.list_ids, segment.rule if segment is not None else None)
 
 
 def of_newsletter(newsletter: Newsletter) -> Draft:
@@ -48,12 +58,41 @@ def of_form(data: QueryDict) -> Draft:
         **{name: data.get(name, "")[:500].strip() for name in _LINES},
     )
     newsletter.name = newsletter.name or "Newsletter"
+    newsletter.is_archived = bool(data.get("is_archived"))
+    _take_feed(newsletter, data)
+    newsletter.attachment = data.get("attachment", "")[:80]
+    newsletter.segment = Segment.objects.filter(pk=_number(data.get("segment"))).first()
     list_ids = [number for value in data.getlist("lists") if (number := _number(value))]
     base = content.Source(
         subject="", body="", title=newsletter.name, list_names=sources.list_names(list_ids),
         postal_address=newsletter.postal_address,
     )  # fmt: skip
     return Draft(newsletter, _typed(base, data), list_ids)
+
+
+def with_feed(draft: Draft) -> Draft:
+    """The letter with what is new in the newsletter's feed, as it would go out now; the feed is asked once a minute.
+
+    Raises:
+        FeedProblem: the feed cannot be read.
+    """
+    newsletter, source = draft.newsletter, draft.source
+    if newsletter.source != Newsletter.Source.FEED:
+        return draft
+    if draft.issue is not None and not feed_entries.has_place(source.body):
+        return draft  # written for this time, without the feed
+    entries = feeds.preview(newsletter).entries if newsletter.feed_url else (_STAND_IN,)
+    return replace(draft, source=replace(source, body=feed_entries.put_in(source.body, entries, source.format)))
+
+
+def _take_feed(newsletter: Newsletter, data: QueryDict) -> None:
+    """The feed as it was typed. Only an address that is stored is asked, not each beginning of one."""
+    stored = Newsletter.objects.filter(pk=newsletter.pk or 0).first()
+    newsletter.source = data.get("source", "")
+    if stored is not None:
+        newsletter.feed_seen = stored.feed_seen
+        newsletter.feed_url = stored.feed_url if data.get("feed_url", "").strip() == stored.feed_url else ""
+    newsletter.feed_items = min(_number(data.get("feed_items")) or newsletter.feed_items, 50)
 
 
 def _typed(base: content.Source, data: Mapping[str, Any]) -> content.Source:

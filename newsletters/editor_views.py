@@ -72,7 +72,7 @@ def _reader(request: HttpRequest, draft: Draft) -> tuple[previews.Reader, list[S
         offered = previews.readers_like(typed)
         found = previews.reader_at(typed)
         return found or previews.nobody_in_particular(), offered
-    return previews.first_reader(draft.list_ids), []
+    return previews.first_reader(draft.reach), []
 
 
 @require_GET
@@ -98,7 +98,8 @@ def send_test(request: HttpRequest) -> HttpResponse:
     draft = drafts.of_form(request.POST)
     try:
         sent_to = test_mail.send_test(request.user, draft, request.POST.get("test_to", ""))
-        context: dict[str, Any] = {"sent_to": sent_to}
+        without_file = test_mail.leaves_out_attachment(request.user, draft, sent_to)
+        context: dict[str, Any] = {"sent_to": sent_to, "without_file": without_file}
     except ValidationError as error:
         context = {"problem": " ".join(error.messages)}
     return _answer(request, "newsletters/admin/_test_sent.html", context, "Test mail")

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import CharField, F, Q, Value
 from django.db.models.functions import Cast, Concat
 
-from newsletters import addresses
+from newsletters import addresses, import_traces
 from newsletters.models import Delivery, FeedbackMessage, ImportProblem, Issue, ReaderEvent, Subscriber, Suppression
 from runs import audit, forgetting
 from runs.audit import Actor
@@ -44,8 +44,10 @@ def erase(actor: Actor, subscriber_id: int, typed_address: str) -> None:
 
 def remove(actor: Actor, subscriber: Subscriber) -> None:
     """Erases a person who asked for it, or for whom staff did; whoever calls has made sure of that."""
+    files = import_traces.holding(_words(subscriber))  # long files are read before anything is locked
     with transaction.atomic():
         words = _words(subscriber)
+        import_traces.delete(files)
         _remember_hash(subscriber.email_norm)
         _blank_deliveries(subscriber, words)
         _blank_rest(words)

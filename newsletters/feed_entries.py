@@ -136,10 +136,21 @@ def put_in(body: str, entries: Sequence[Entry], text_format: str) -> str:
         gap = "\n\n" if text_format == Format.MARKDOWN else ""
         first = _PLACE.sub(lambda match: f"{gap}{written}{gap}", body, count=1)
         return _PLACE.sub("", first)
-    if text_format == Format.MARKDOWN or not written:
-        return f"{body.rstrip()}\n\n{written}".rstrip() + "\n"
+    return _appended(body, written, text_format)
+
+
+def with_place(body: str, text_format: str) -> str:
+    """The text with a place for the entries; at its end where it names none. In MJML only its writer can choose one."""
+    if has_place(body) or text_format == Format.MJML:
+        return body
+    return _appended(body, "{{ feed }}", text_format)
+
+
+def _appended(body: str, piece: str, text_format: str) -> str:
+    if text_format == Format.MARKDOWN or not piece:
+        return f"{body.rstrip()}\n\n{piece}".rstrip() + "\n"
     before, end, after = body.rpartition("</body>")
-    return f"{before}{written}{end}{after}" if end else f"{body}\n{written}"
+    return f"{before}{piece}{end}{after}" if end else f"{body}\n{piece}"
 
 
 def _as_markdown(entries: Sequence[Entry]) -> str:

@@ -8,7 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminURLInputWidget
 
-from newsletters import images, senders
+from newsletters import feeds, images, senders
 from newsletters.editor_forms import SOURCE_HELP, TAG_HELP, SourceEditor, check_letter
 from newsletters.models import Image, Newsletter
 from runs import offered_files
@@ -26,6 +26,9 @@ class NewsletterForm(forms.ModelForm):  # type: ignore[type-arg]
         label="Attach", required=False, widget=UnfoldAdminSelectWidget,
         help_text="The newest file there is when an issue is prepared; every reader gets it.",
     )  # fmt: skip
+
+    actor: ClassVar[Any] = None
+    """Who fills it in; the admin says so. Files that they may not see are not offered."""
 
     class Meta:
         model = Newsletter
@@ -59,9 +62,9 @@ class NewsletterForm(forms.ModelForm):  # type: ignore[type-arg]
             if name in self.fields:
                 cast("forms.ModelChoiceField[Any]", self.fields[name]).empty_label = words
         if "attachment" in self.fields:
-            offered = offered_files.choices()
+            offered = offered_files.choices_of(self.actor)
             if (kept := self.instance.attachment) and kept not in dict(offered):
-                offered.append((kept, "A file that is no longer offered"))
+                offered.append((kept, offered_files.label(kept) or "A file that is no longer offered"))
             cast(forms.ChoiceField, self.fields["attachment"]).choices = [("", "Nothing"), *offered]
 
     def clean(self) -> dict[str, Any]:
@@ -70,13 +73,22 @@ class NewsletterForm(forms.ModelForm):  # type: ignore[type-arg]
         for name in ("format", "source", "feed_items", "feed_when_empty", "rate_per", "tracking"):
             if cleaned.get(name) in (None, "") and name not in self.errors:
                 cleaned[name] = getattr(self.instance, name)
-        if cleaned.get("source") == Newsletter.Source.FEED:
-            if not cleaned.get("feed_url") and "feed_url" not in self.errors:
-                self.add_error("feed_url", "Write the address of the feed, such as https://www.example.org/feed.")
-        elif not cleaned.get("body") and "body" not in self.errors:
+        if cleaned.get("source") != Newsletter.Source.FEED and not cleaned.get("body") and "body" not in self.errors:
             self.add_error("body", "Write the text.")
+        self._check_feed(cleaned)
         check_letter(self, cleaned)
         return cleaned
+
+    def _check_feed(self, cleaned: dict[str, Any]) -> None:
+        try:
+            feeds.check_fields(
+                source=cleaned.get("source", ""), feed_url=cleaned.get("feed_url") or "", body=cleaned.get("body") or "",
+                text_format=cleaned.get("format", ""),
+            )  # fmt: skip
+        except ValidationError as error:
+            for name, problems in error.message_dict.items():
+                if name not in self.errors:
+                    self.add_error(name, problems)
 
     def clean_name(self) -> str:
         return _without_braces(self.cleaned_data["name"])

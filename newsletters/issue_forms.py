@@ -45,6 +45,10 @@ class IssueTextForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["seen"].initial = approval.fingerprint(self.instance)
+        if self.instance.newsletter.source == Newsletter.Source.FEED:
+            self.fields["body"].help_text = (
+                "{{ feed }} stands for what is new in the feed when it goes out. " + SOURCE_HELP
+            )
         layout = cast("forms.ModelChoiceField[LetterTemplate]", self.fields["template"])
         layout.empty_label = "Our own layout"
 

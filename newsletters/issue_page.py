@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Count, Max
 from django.http import HttpRequest
 
-from newsletters import approval, due_times, services
+from newsletters import approval, due_times, recipients, services
 from newsletters.issue_forms import IssueTextForm, RateForm
 from newsletters.issues import CHANGE, DELETE, SEND
 from newsletters.models import Delivery, Issue
@@ -100,6 +100,12 @@ def _ahead(issue: Issue, at: datetime) -> Outlook:
             "warn",
             f"It goes out on {moment} once somebody has approved it. Until then it waits, and nothing goes out in its place.",
         )
+    if issue.approved_at is not None and not approval.is_given(issue):
+        return Outlook(
+            "warn",
+            "Since it was approved, its layout, lists, segment, sender or attachment changed. Where it needs an approval, it "
+            f"will not go out on {moment} before somebody agrees again: take it back and hand it in.",
+        )
     return Outlook("good", f"It goes out by itself on {moment}, {words.relative(at)}, to whoever is on its lists then.")
 
 
@@ -178,8 +184,8 @@ def pace(issue: Issue) -> Pace:
     return Pace(done, issue.planned, "mails", per_second)
 
 
-def results(issue: Issue) -> dict[str, Any]:
-    """What came of it."""
+def results(issue: Issue, *, sees_readers: bool) -> dict[str, Any]:
+    """What came of it; without any address for whoever may not see readers."""
     failed = Delivery.objects.filter(issue=issue, state=Delivery.State.FAILED)
     groups = failed.order_by().values("code").annotate(number=Count("pk"), example=Max("text")).order_by("-number")
     uncertain = Delivery.objects.filter(issue=issue, state=Delivery.State.UNCERTAIN).order_by("pk")
@@ -188,8 +194,12 @@ def results(issue: Issue) -> dict[str, Any]:
         ("Unsubscribed", issue.unsubscribed),
         ("Called spam", issue.complained),
     ]
+    failures = list(groups[:LISTED]) if issue.failed else []
+    if not sees_readers:
+        failures = [{**one, "example": recipients.without_addresses(one["example"])} for one in failures]
     return {
-        "failures": list(groups[:LISTED]) if issue.failed else [],
+        "sees_readers": sees_readers,
+        "failures": failures,
         "doubtful": list(uncertain[:PROBLEMS_SHOWN]) if issue.uncertain else [],
         "responses": responses,
         "links": list(issue.links.order_by("-clicks", "number")[:LISTED]),

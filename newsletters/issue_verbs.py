@@ -96,15 +96,13 @@ def send_now(request: HttpRequest, issue_id: int) -> HttpResponse:
     issue = _asked(request, issue_id, SEND, "send the issue now")
     if key := _form_key(request):
         return _do(request, issue, lambda: releasing.send_now(request.user, issue_id, key=key), "It is being sent.")
-    reach = preparing.reach(issue.newsletter)
+    reach, nobody = preparing.reach_in_words(issue.newsletter)
     facts = [
         f"It goes to {counted(reach.recipients, 'recipient')} of {preparing.audience_words(issue.newsletter)}, at once."
     ]
     if issue.scheduled_for is not None and issue.scheduled_for > clock.now():
         facts.append(f"It counts as the issue for {here(issue.scheduled_for)}: nothing more goes out then.")
-    problem = _why_not_now(issue, reach.recipients) or (
-        "" if reach.recipients else preparing.nobody(issue.newsletter, reach)
-    )
+    problem = _why_not_now(issue, reach.recipients) or nobody
     return _ask(
         request, issue, f"Send “{issue.subject}” now?", [] if problem else facts, f"Send to {reach.recipients:,} now", problem=problem,
         hidden={"form_key": uuid.uuid4().hex}, action="admin:newsletters_issue_send_now",
@@ -123,10 +121,12 @@ def approve(request: HttpRequest, issue_id: int) -> HttpResponse:
     issue = _asked(request, issue_id, approval.APPROVE, "approve the issue")
     if "confirmed" in request.POST:
         return _do(request, issue, lambda: releasing.approve_issue(request.user, issue_id), _approved)
-    reach, now = preparing.reach(issue.newsletter), clock.now()
+    (reach, nobody), now = preparing.reach_in_words(issue.newsletter), clock.now()
     facts = [
         f"You agree to this text, for {counted(reach.recipients, 'recipient')} of {preparing.audience_words(issue.newsletter)}."
     ]
+    if nobody:
+        facts.append(nobody)
     if issue.scheduled_for is None:
         facts.append("It has no time yet: after that, somebody chooses one or sends it.")
     elif issue.scheduled_for > now:

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from newsletters import approval, issue_page, issue_verbs, issues, preparing
+from newsletters import approval, issue_page, issue_verbs, issues, preparing, recipients
 from newsletters.issue_forms import IssueTextForm, WhenForm
 from newsletters.models import Issue, Newsletter
 from runs import form_errors
@@ -50,15 +50,15 @@ def _page(request: HttpRequest, found: Issue, form: IssueTextForm | None = None)
         if "count" in request.GET:
             context |= _audience(request, found)
         return page(request, "newsletters/admin/issue_draft.html", context)
-    context |= {**issue_page.live(found), **issue_page.results(found)}
+    context |= {**issue_page.live(found), **issue_page.results(found, sees_readers=recipients.may_see(request.user))}
     return page(request, "newsletters/admin/issue.html", context)
 
 
 def _audience(request: HttpRequest, found: Issue) -> dict[str, Any]:
-    counted = preparing.reach(found.newsletter)
+    counted, nobody = preparing.reach_in_words(found.newsletter)
     return {
         "counted": counted,
-        "nobody": preparing.nobody(found.newsletter, counted) if not counted.recipients else "",
+        "nobody": nobody,
         "audience": preparing.audience_words(found.newsletter),
         "needs_approval": approval.is_needed(found.newsletter, counted.recipients),
         "is_approved": approval.is_given(found),

@@ -5,14 +5,14 @@ Each service checks the permission, changes in one transaction and leaves an aud
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 
-from newsletters import approval, due_times, holding, preparing
+from newsletters import approval, due_times, feed_entries, holding, preparing
 from newsletters.models import Format, Issue, LetterTemplate, Newsletter
 from runs import audit, clock, words
 from runs.audit import Actor
@@ -63,7 +63,7 @@ def create_issue(actor: Actor, newsletter: Newsletter, when: When | None = None,
             newsletter=newsletter,
             state=State.DRAFT,
             author_id=number_of(actor),
-            **_columns(text or Text.of(newsletter)),
+            **_columns(text or _usual_text(newsletter)),
         )
         issue.save()
         _set_time(actor, issue, when)
@@ -102,7 +102,7 @@ def edit_issue(actor: Actor, issue_id: int, text: Text, *, seen: str = "") -> Is
             after={name: _said(after[name]) for name in changed} | ({"state": issue.state} if was != issue.state else {}),
         )  # fmt: skip
         if was != issue.state:
-            approval.ask(issue, preparing.reach(issue.newsletter).recipients)
+            approval.ask(issue, preparing.reach_in_words(issue.newsletter)[0].recipients)
     return issue
 
 
@@ -199,6 +199,14 @@ def changeable(issue_id: int) -> Issue:
 def forget_approval(issue: Issue) -> None:
     """Nobody has agreed to the text any more; the caller saves."""
     issue.approved_by, issue.approved_at, issue.approved_sha256 = None, None, ""
+
+
+def _usual_text(newsletter: Newsletter) -> Text:
+    """The newsletter's text, with the place where its feed will stand, so that its writer sees it."""
+    text = Text.of(newsletter)
+    if newsletter.source != Newsletter.Source.FEED:
+        return text
+    return replace(text, body=feed_entries.with_place(text.body, text.format))
 
 
 def _columns(text: Text) -> dict[str, Any]:

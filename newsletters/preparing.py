@@ -16,6 +16,7 @@ from newsletters import (
     attachments,
     audience,
     content,
+    feed_entries,
     feeds,
     holding,
     links,
@@ -64,7 +65,7 @@ def issue_for(newsletter: Newsletter, due_at: datetime) -> Issue:
     try:
         with transaction.atomic():
             issue = _usual(newsletter, due_at, digest)
-            held = _freeze_or_hold(issue)
+            held = _freeze_or_hold(issue, None)  # its feed is in its text already
     except IntegrityError:  # another run of the same due time was a moment earlier
         return prepare(Issue.objects.get(newsletter=newsletter, scheduled_for=due_at))
     if held is not None:
@@ -79,11 +80,13 @@ def prepare(issue: Issue) -> Issue:
         CannotPrepare: nobody to send to, or a text that cannot be mailed; the issue stays as it was.
         Held: nobody released it, or it needs an approval that nobody gave.
     """
+    asks_feed = issue.state == Issue.State.SCHEDULED and feed_entries.has_place(issue.body)
+    digest = _read_feed(issue.newsletter) if asks_feed else None
     with transaction.atomic():
         issue = locked(Issue.objects.select_related("newsletter")).get(pk=issue.pk)
         if issue.state not in Issue.CHANGEABLE:
             return issue
-        held = _freeze_or_hold(issue)
+        held = _freeze_or_hold(issue, digest)
     if held is not None:
         raise held
     return issue
@@ -101,9 +104,23 @@ def reach(newsletter: Newsletter) -> Audience:
         raise CannotPrepare(unusable_segment(newsletter, error)) from error
 
 
+def reach_in_words(newsletter: Newsletter) -> tuple[Audience, str]:
+    """The counts, and why it would reach nobody where that is so: for pages, which show it rather than fail."""
+    try:
+        counted = reach(newsletter)
+    except CannotPrepare as error:
+        return Audience(0, 0, 0, 0), str(error)
+    return counted, "" if counted.recipients else nobody(newsletter, counted)
+
+
 def freeze(issue: Issue) -> content.Frozen:
     """The issue's text made ready to mail. Raises CannotPrepare."""
     newsletter = issue.newsletter
+    where = "the issue's page" if issue.author_id else "the newsletter's page"
+    if newsletter.source != Newsletter.Source.FEED and feed_entries.has_place(issue.body):
+        raise CannotPrepare(
+            f"{{{{ feed }}}} stands for what is new in a feed, and this newsletter has none. Take it out on {where}."
+        )
     if not newsletter.lists.exists():
         raise CannotPrepare(f"Nobody to send to: {newsletter} has no list. Choose one on the newsletter's page.")
     counts_clicks = newsletter.tracking == Newsletter.Tracking.AGGREGATE
@@ -112,21 +129,25 @@ def freeze(issue: Issue) -> content.Frozen:
         merge_fields.check({"subject": issue.subject, "preheader": issue.preheader, "body": issue.body})
         return content.freeze(replace(sources.of_issue(issue), click_url=click_url))
     except SourceError as error:
-        where = "the issue's page" if issue.author_id else "the newsletter's page"
         raise CannotPrepare(f"{error} Correct it on {where}.") from error
 
 
 def _digest(newsletter: Newsletter) -> Digest | None:
-    """What the newsletter's feed has for this issue, asked before any transaction; None where it has no feed."""
+    """What the feed has for an issue of the usual text; None where the newsletter has no feed."""
+    digest = _read_feed(newsletter)
+    if digest is not None and not digest.number and newsletter.feed_when_empty == "skip":
+        raise NothingNew("Nothing was sent: the feed has nothing that did not go out before.")
+    return digest
+
+
+def _read_feed(newsletter: Newsletter) -> Digest | None:
+    """What is new in the newsletter's feed, asked before any transaction; None where it has no feed."""
     if newsletter.source != Newsletter.Source.FEED:
         return None
     try:
-        digest = feeds.digest(newsletter)
+        return feeds.digest(newsletter)
     except feeds.FeedProblem as error:
         raise CannotPrepare(str(error)) from error
-    if not digest.number and newsletter.feed_when_empty == "skip":
-        raise NothingNew("Nothing was sent: the feed has nothing that did not go out before.")
-    return digest
 
 
 def _usual(newsletter: Newsletter, due_at: datetime, digest: Digest | None) -> Issue:
@@ -138,11 +159,14 @@ def _usual(newsletter: Newsletter, due_at: datetime, digest: Digest | None) -> I
     return Issue.objects.create(newsletter=newsletter, scheduled_for=due_at, state=Issue.State.SCHEDULED, **text)
 
 
-def _freeze_or_hold(issue: Issue) -> Held | None:
+def _freeze_or_hold(issue: Issue, digest: Digest | None) -> Held | None:
     """Freezes the issue, or returns why it must wait: returned, so that the transaction around it is not undone."""
     counted = reach(issue.newsletter)
     held = _why_held(issue, counted)
     if held is None:
+        if digest is not None:
+            issue.body = feed_entries.put_in(issue.body, digest.entries, issue.format)
+            feeds.mark_seen(issue.newsletter, digest)
         _freeze(issue, counted)
     return held
 
@@ -171,7 +195,7 @@ def _freeze(issue: Issue, counted: Audience) -> None:
     except attachments.CannotAttach as error:
         raise CannotPrepare(f"{error}") from error
     values: dict[str, Any] = {
-        "state": Issue.State.PREPARING, "subject": frozen.subject, "html": frozen.html, "text": frozen.text,
+        "state": Issue.State.PREPARING, "body": issue.body, "subject": frozen.subject, "html": frozen.html, "text": frozen.text,
         "sha256": frozen.sha256, "from_name": sender.name, "from_email": sender.email, "reply_to": sender.reply_to,
         "started_at": clock.now(), "planned": planned, "excluded": counted.excluded, "audience": audience_words(newsletter),
         **(attached.keep(issue) if attached is not None else {}),
@@ -221,13 +245,23 @@ def sender_of(newsletter: Newsletter) -> Sender:
 
 def envelope_of(issue: Issue) -> Envelope:
     """What all mails of the issue share."""
-    newsletter = issue.newsletter
     sender = Sender(issue.from_name, issue.from_email, issue.reply_to)
-    return Envelope(
-        sender, newsletter.name, newsletter.slug, f"{issue.pk}:{issue.sha256}", attachments.part_of(issue),
-        issue_id=issue.pk, help_url=links.public("feedback"),
-        archive_url=links.public("archive_newsletter", newsletter.pk) if newsletter.is_archived else "",
-    )  # fmt: skip
+    attached = attachments.part_of(issue)
+    return replace(
+        _envelope(issue.newsletter, sender, f"{issue.pk}:{issue.sha256}"), attachment=attached, issue_id=issue.pk
+    )
+
+
+def envelope_before_sending(newsletter: Newsletter, key: str, attached: bytes = b"") -> Envelope:
+    """As :func:`envelope_of`, for a test or a preview: every header that readers will get, but no issue to name."""
+    return replace(_envelope(newsletter, sender_of(newsletter), key), attachment=attached)
+
+
+def _envelope(newsletter: Newsletter, sender: Sender, key: str) -> Envelope:
+    is_public = newsletter.is_archived and newsletter.pk
+    archive = links.public("archive_newsletter", newsletter.pk) if is_public else ""
+    help_url = links.public("feedback")
+    return Envelope(sender, newsletter.name, newsletter.slug, key, help_url=help_url, archive_url=archive)
 
 
 def envelope_sender(issue: Issue, delivery_id: int) -> str:

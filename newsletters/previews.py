@@ -12,8 +12,8 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.html import escape
 
-from newsletters import audience, content, merge_fields, message, preparing, reader_words
-from newsletters.audience import Audience
+from newsletters import audience, content, drafts, feeds, merge_fields, message, preparing, reader_words, segments
+from newsletters.audience import Audience, Reach
 from newsletters.drafts import Draft
 from newsletters.models import Subscriber
 from newsletters.source_errors import SourceError
@@ -67,9 +67,16 @@ class Preview:
 
 def preview(draft: Draft, reader: Reader, view: str = "desktop") -> Preview:
     """Fills the text in for this reader; never raises."""
-    counted = audience.count(draft.list_ids)
     view = view if view in dict(VIEWS) else "desktop"
-    source = draft.source
+    try:
+        counted = audience.count(draft.reach)
+    except segments.BadRule as error:
+        unusable = preparing.unusable_segment(draft.newsletter, error)
+        return Preview(None, reader.shown, Audience(0, 0, 0, 0), view, unusable, "segment")
+    try:
+        source = drafts.with_feed(draft).source
+    except feeds.FeedProblem as problem:
+        return Preview(None, reader.shown, counted, view, str(problem), "feed_url")
     try:
         merge_fields.check({"subject": source.subject, "preheader": source.preheader, "body": source.body})
         frozen = content.freeze(source)
@@ -102,9 +109,12 @@ def nothing_filled_in() -> Reader:
     return Reader("a reader with nothing filled in", "", "reader@example.org")
 
 
-def first_reader(list_ids: list[int]) -> Reader:
-    """The first one on these lists."""
-    found = audience.recipients(list_ids).order_by("pk").first()
+def first_reader(reach: Reach) -> Reader:
+    """The first one who would get it."""
+    try:
+        found = audience.recipients(reach).order_by("pk").first()
+    except segments.BadRule:  # the preview says so
+        found = None
     return _of(found) if found is not None else nobody_in_particular()
 
 
@@ -161,7 +171,7 @@ def _stand_in(host: str) -> str:
 
 def _headers(draft: Draft, reader: Reader, letter: content.Letter) -> tuple[tuple[str, str], ...]:
     newsletter = draft.newsletter
-    envelope = message.Envelope(preparing.sender_of(newsletter), newsletter.name, newsletter.slug, "preview")
+    envelope = preparing.envelope_before_sending(newsletter, "preview")
     raw = message.build(
         envelope, delivery_id=0, to_name=reader.name, to_email=reader.email, subject=letter.subject, html="", text="",
         unsubscribe_url=values_of(reader)["unsubscribe_url"], date=timezone.now(),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import QuerySet
 from django.http import QueryDict
@@ -27,6 +29,17 @@ STATES = {
 COLUMNS = ("address", "name", "state", "SMTP reply", "what the mail server said", "sent at")
 VIEW = "newsletters.view_delivery"
 READERS = "newsletters.view_subscriber"
+_ADDRESS = re.compile(r"[^\s<>\"(),;:]+@[^\s<>\"(),;:]+")
+
+
+def may_see(person: Any) -> bool:
+    """Whether somebody may see who got an issue: that is a list of readers, whatever page shows it."""
+    return bool(person.has_perm(VIEW) and person.has_perm(READERS))
+
+
+def without_addresses(answer: str) -> str:
+    """What a mail server said, for whoever may not see readers: it often repeats the address."""
+    return _ADDRESS.sub("(address)", answer)
 
 
 @dataclass(frozen=True)

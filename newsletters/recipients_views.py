@@ -17,7 +17,7 @@ from runs.pages import page
 @require_safe
 def index(request: HttpRequest, issue_id: int) -> HttpResponse:
     """One page of the recipients in one state."""
-    if not request.user.has_perm(recipients.VIEW):
+    if not recipients.may_see(request.user):
         raise PermissionDenied
     issue = get_object_or_404(Issue.objects.select_related("newsletter").defer("html", "text"), pk=issue_id)
     wanted = Wanted.of(request.GET)
@@ -29,7 +29,6 @@ def index(request: HttpRequest, issue_id: int) -> HttpResponse:
         "rows": rows,
         "following": following,
         "tabs": [(key, label, key == wanted.state and not wanted.address) for key, (label, _) in STATES.items()],
-        "may_download": request.user.has_perm(recipients.READERS),
         "state_word": STATES[wanted.state][0].lower(),
     }
     return page(request, "newsletters/admin/recipients.html", context)

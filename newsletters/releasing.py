@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from newsletters import approval, due_times, holding, preparing
+from newsletters.audience import Audience
 from newsletters.issues import CHANGE, SEND, State, changeable, forget_approval, number_of
 from newsletters.models import Issue
 from runs import audit, clock, ledger, notices, words
@@ -28,7 +29,7 @@ def submit_issue(actor: Actor, issue_id: int) -> Issue:
         if issue.state != State.DRAFT:
             raise ValidationError("It was handed in already.")
         _check_text(issue)
-        counted = preparing.reach(issue.newsletter)
+        counted = _counted(issue)
         is_free = approval.is_given(issue) or not approval.is_needed(issue.newsletter, counted.recipients)
         if may_send and is_free:
             if issue.scheduled_for is None:
@@ -64,17 +65,17 @@ def withdraw_issue(actor: Actor, issue_id: int) -> Issue:
 
 
 def approve_issue(actor: Actor, issue_id: int) -> Issue:
-    """Agrees to the text as it stands now. One whose time has come starts at once, unless that is too long ago."""
+    """Agrees to the issue as it stands now. One whose time has come starts at once, unless that is too long ago."""
     found = Issue.objects.get(pk=issue_id)
     audit.require(actor, approval.APPROVE, "approve the issue", found)
     with transaction.atomic():
         issue = changeable(issue_id)
         if issue.state != State.APPROVAL:
             raise ValidationError("It does not wait for approval.")
-        if actor is not None and issue.author_id == actor.pk:
+        if approval.is_by(issue, number_of(actor)):
             raise ValidationError("You wrote this text last, so somebody else must approve it.")
         issue.approved_by_id, issue.approved_at = number_of(actor), clock.now()
-        issue.approved_sha256 = approval.fingerprint(issue)
+        issue.approved_sha256 = approval.agreed(issue)
         if issue.scheduled_for is None:
             issue.state = State.DRAFT
             issue.save()
@@ -119,7 +120,7 @@ def send_now(actor: Actor, issue_id: int, *, key: str) -> Run:
             return earlier
         issue = changeable(issue_id)
         _check_text(issue)
-        counted = preparing.reach(issue.newsletter)
+        counted = _counted(issue)
         if not counted.recipients:
             raise ValidationError(preparing.nobody(issue.newsletter, counted))
         if approval.is_needed(issue.newsletter, counted.recipients) and not approval.is_given(issue):
@@ -156,6 +157,14 @@ def _start(actor: Actor, issue: Issue, key: str = "") -> Run:
 
 def _key(issue_id: int, key: str) -> str:
     return f"issue-{issue_id}-{key}"[:64]
+
+
+def _counted(issue: Issue) -> Audience:
+    """Whom it would reach. A segment that cannot be used is said now, not when its time comes."""
+    try:
+        return preparing.reach(issue.newsletter)
+    except preparing.CannotPrepare as error:
+        raise ValidationError(str(error)) from error
 
 
 def _check_text(issue: Issue) -> None:

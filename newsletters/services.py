@@ -13,7 +13,7 @@ from django.db import models, transaction
 
 from newsletters import addresses, lanes, segments, sending
 from newsletters.models import Delivery, Issue, List, Newsletter, Suppression
-from runs import audit, clock
+from runs import audit, clock, offered_files
 from runs.audit import Actor
 from runs.models import Run
 from runs.states import OPEN
@@ -31,14 +31,20 @@ _LIST_FIELDS = ("slug", "name", "public", "description", "opt_in", "welcome_subj
 
 
 def save_newsletter(actor: Actor, newsletter: Newsletter, lists: Iterable[List]) -> Newsletter:
-    """Creates or changes a newsletter. Issues that were started keep their frozen text."""
+    """Creates or changes a newsletter. Issues that were started keep their frozen text.
+
+    Whoever attaches a file must be allowed to see it: everybody who gets the newsletter does.
+    """
     _require_save(actor, newsletter)
     chosen = list(lists)
     with transaction.atomic():
         before = _values(newsletter, _NEWSLETTER_FIELDS)
+        if newsletter.attachment and newsletter.attachment != before.get("attachment"):
+            offered_files.require(actor, newsletter.attachment)
         if before:
             before["lists"] = _names(newsletter.lists.all())
-        newsletter.save()
+        # What a sending noted meanwhile, such as the entries of the feed that went out, is left as it is.
+        newsletter.save(update_fields=[*_NEWSLETTER_FIELDS, "changed_at"] if before else None)
         newsletter.lists.set(chosen)
         after = _facts(newsletter, _NEWSLETTER_FIELDS) | {"lists": _names(chosen)}
         _record_save(actor, newsletter, before, after)

@@ -14,11 +14,23 @@ from django.core.mail.backends.smtp import EmailBackend
 from django.db import models
 from django.utils import timezone
 
-from newsletters import content, drafts, links, merge_fields, message, preparing, reader_words, senders, tokens
+from newsletters import (
+    attachments,
+    content,
+    drafts,
+    feeds,
+    links,
+    merge_fields,
+    message,
+    preparing,
+    reader_words,
+    senders,
+    tokens,
+)
 from newsletters.drafts import Draft
 from newsletters.models import Issue, Subscriber
 from newsletters.source_errors import SourceError
-from runs import audit, clock
+from runs import audit, clock, offered_files
 from runs.audit import Actor
 from runs.models import AuditEntry
 
@@ -56,11 +68,15 @@ def send_test(actor: Actor, draft: Draft, to: str) -> list[str]:
     source = draft.source
     try:
         merge_fields.check({"subject": source.subject, "preheader": source.preheader, "body": source.body})
-        frozen = content.freeze(replace(source, subject=f"[Test] {source.subject}", click_url=None))
+        whole = drafts.with_feed(draft).source
+        frozen = content.freeze(replace(whole, subject=f"[Test] {source.subject}", click_url=None))
+    except feeds.FeedProblem as feed_problem:
+        raise ValidationError(str(feed_problem)) from feed_problem
     except SourceError as error:
         raise ValidationError({error.field: str(error)}) from error
+    attached = _attachment(actor, draft, colleagues)
     emails = [colleague.email for colleague in colleagues]
-    problem = _send([(colleague.email, _build(draft, frozen, colleague)) for colleague in colleagues], draft)
+    problem = _send([(colleague.email, _build(draft, frozen, colleague, attached)) for colleague in colleagues], draft)
     after = {"to": emails, "subject": source.subject, "letter": drafts.fingerprint(source), "arrived": not problem}
     audit.record(actor, ACTION, target, after=after, reason=problem)
     if problem:
@@ -68,6 +84,13 @@ def send_test(actor: Actor, draft: Draft, to: str) -> list[str]:
     if draft.issue is not None:
         Issue.objects.filter(pk=draft.issue.pk).update(tested_at=clock.now())
     return emails
+
+
+def leaves_out_attachment(actor: Actor, draft: Draft, emails: list[str]) -> bool:
+    """Whether a test has no attachment although the letter has one: a test is no way around a permission."""
+    key = draft.newsletter.attachment
+    users = get_user_model()._default_manager.filter(email__in=emails)
+    return bool(key) and not all(offered_files.may_hand_on(person, key) for person in (actor, *users))
 
 
 def was_tested(draft: Draft) -> bool:
@@ -117,7 +140,17 @@ def _check_rate(actor: Actor) -> None:
         raise ValidationError(f"You sent {MOST_PER_HOUR} tests within an hour. Wait a little before the next one.")
 
 
-def _build(draft: Draft, frozen: content.Frozen, colleague: _Colleague) -> bytes:
+def _attachment(actor: Actor, draft: Draft, colleagues: list[_Colleague]) -> bytes:
+    """The file that readers would get now; nothing where not everybody concerned may see it."""
+    if leaves_out_attachment(actor, draft, [colleague.email for colleague in colleagues]):
+        return b""
+    try:
+        return attachments.part_for_test(draft.newsletter)
+    except attachments.CannotAttach as error:
+        raise ValidationError(f"Readers would get nothing as it stands. {error}") from error
+
+
+def _build(draft: Draft, frozen: content.Frozen, colleague: _Colleague, attached: bytes) -> bytes:
     newsletter = draft.newsletter
     reader = Subscriber.objects.filter(email_norm=colleague.email.lower()).first()
     attributes = reader.attributes if reader is not None and isinstance(reader.attributes, dict) else {}
@@ -125,9 +158,7 @@ def _build(draft: Draft, frozen: content.Frozen, colleague: _Colleague) -> bytes
     urls = {"unsubscribe_url": url, "preferences_url": url, "view_url": url}
     values = reader_words.merge_values(colleague.name, colleague.email, attributes, urls, merge_fields.kinds())
     letter = content.Parts(frozen).fill(values)
-    envelope = message.Envelope(
-        preparing.sender_of(newsletter), newsletter.name, newsletter.slug, f"test:{uuid.uuid4()}"
-    )
+    envelope = preparing.envelope_before_sending(newsletter, f"test:{uuid.uuid4()}", attached)
     return message.build(
         envelope, delivery_id=0, to_name=colleague.name, to_email=colleague.email, subject=letter.subject,
         html=letter.html, text=letter.text, unsubscribe_url=url, date=timezone.now(),

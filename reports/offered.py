@@ -15,7 +15,7 @@ _TYPES = {Artefact.Format.CSV: "text/csv"}
 
 def register() -> None:
     """Called once the apps are loaded."""
-    offered_files.register("report", offered_files.Source(labels, latest))
+    offered_files.register("report", offered_files.Source(labels, latest, permission="reports.download_artefact"))
 
 
 def labels() -> dict[str, str]:

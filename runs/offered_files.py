@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
+from runs import audit
+from runs.audit import Actor
+
 
 class NotOffered(LookupError):
     """There is no such file now; the message says why, in words."""
@@ -33,6 +36,8 @@ class Source:
     """What staff may choose, by the part of the key after the colon."""
     latest: Callable[[str], OfferedFile]
     """The newest file of one of them; raises NotOffered in words."""
+    permission: str = ""
+    """What somebody must be allowed who chooses one, and so hands it on; empty for everybody."""
 
 
 _sources: dict[str, Source] = {}
@@ -51,6 +56,28 @@ def choices() -> list[tuple[str, str]]:
 def label(key: str) -> str:
     """What the key stands for; empty where nothing of that key is offered any more."""
     return dict(choices()).get(key, "")
+
+
+def choices_of(actor: Actor) -> list[tuple[str, str]]:
+    """Those that this person may hand on."""
+    return [(key, label) for key, label in choices() if may_hand_on(actor, key)]
+
+
+def may_hand_on(actor: Actor, key: str) -> bool:
+    """Whether this person may see the files of this key, and so send them to others."""
+    permission = _permission(key)
+    return not permission or actor is None or actor.has_perm(permission)  # type: ignore[union-attr]
+
+
+def require(actor: Actor, key: str) -> None:
+    """Raises PermissionDenied, on record, for whoever may not hand on the files of this key."""
+    if not may_hand_on(actor, key):
+        audit.require(actor, _permission(key), "hand on this file")
+
+
+def _permission(key: str) -> str:
+    source = _sources.get(key.partition(":")[0])
+    return source.permission if source is not None else ""
 
 
 def latest(key: str) -> OfferedFile:

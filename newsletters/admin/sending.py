@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from newsletters import editor_views, newsletter_page, services
+from newsletters import editor_views, newsletter_page, recipients, services
 from newsletters.admin.feeds import FeedPages
 from newsletters.forms import NewsletterForm
 from newsletters.models import Delivery, Issue, Newsletter
@@ -80,6 +80,7 @@ class NewsletterAdmin(KeptWhileScheduled, KeepsWhatWasTyped, FeedPages):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change=change, **kwargs)
+        form.actor = request.user  # a class of its own for each request
         for name in {"lists", "segment", "template"} & set(form.base_fields):  # whoever may only look has no fields
             chooser = form.base_fields[name].widget
             # All have pages of their own; a menu beside them would be one more thing to understand.
@@ -135,6 +136,12 @@ class DeliveryAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         rows: QuerySet[Delivery] = super().get_queryset(request)
         return rows.defer("issue__html", "issue__text", "merge")
+
+    def has_view_permission(self, request: HttpRequest, obj: Delivery | None = None) -> bool:
+        return recipients.may_see(request.user)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return recipients.may_see(request.user)
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         return lookup in ("issue__id__exact", "subscriber__id__exact") or bool(

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.test import Client
 
-from newsletters import attachments, message, preparing
+from newsletters import attachments, checklist, drafts, message, preparing, services
 from newsletters.models import Issue, List, Newsletter
 from reports import storage
 from reports.models import Artefact, ReportDefinition, ReportRun
@@ -16,10 +19,13 @@ from runs import clock, offered_files
 from runs.models import Run
 from runs.states import State
 from tests.newsletters.conftest import DUE, add_readers
+from tests.newsletters.people import staff
 from tests.newsletters.smtp_server import SmtpServer
+from tests.newsletters.test_admin import newsletter_form
 
 Perform = Callable[..., Run]
 pytestmark = pytest.mark.django_db
+TEST = "/admin/newsletters/newsletter/test/"
 CSV = b"day,sent\r\n2026-03-01,5\r\n" * 40
 
 
@@ -128,3 +134,48 @@ def test_a_hostile_file_name_breaks_no_header(name: str) -> None:
     assert {line.split(b":")[0] for line in head.split(b"\r\n") if not line.startswith(b" ")} == {
         b"Content-Type", b"Content-Transfer-Encoding", b"Content-Disposition",
     }  # fmt: skip
+
+
+def test_a_test_mail_has_the_attachment_too_and_the_checks_speak_of_it(
+    client: Client, letter: Newsletter, city_news: List, smtp_server: SmtpServer, report: ReportDefinition
+) -> None:
+    client.force_login(User.objects.create_superuser("ada", "ada@example.org", "pw"))
+    Newsletter.objects.update(attachment=f"report:{report.pk}")
+    form = newsletter_form(city_news, test_to="ada@example.org", attachment=f"report:{report.pk}")
+    assert "On its way" in client.post(TEST, form).content.decode()
+    (part,) = smtp_server.received[0].mail.iter_attachments()
+    assert part.get_payload(decode=True) == CSV
+    stored = drafts.of_newsletter(Newsletter.objects.get())
+    assert "“numbers.csv” is attached" in " ".join(one.sentence for one in checklist.check(stored))
+    Artefact.objects.update(deleted_at=clock.now())
+    assert "has no file now" in client.post(TEST, form).content.decode()
+    assert len(smtp_server.received) == 1
+    assert [one.state for one in checklist.check(stored) if "has no file now" in one.sentence] == ["bad"]
+
+
+def test_nobody_attaches_or_tests_a_report_that_they_may_not_download(
+    client: Client, letter: Newsletter, city_news: List, smtp_server: SmtpServer, report: ReportDefinition
+) -> None:
+    editor, key = staff("ada", "view_newsletter", "change_newsletter"), f"report:{report.pk}"
+    client.force_login(editor)
+    page, form = f"/admin/newsletters/newsletter/{letter.pk}/change/", newsletter_form(city_news, attachment=key)
+    assert key not in client.get(page).content.decode()
+    assert client.post(page, form).status_code == 200, "refused in the form"
+    letter.attachment = key
+    with pytest.raises(PermissionDenied):
+        services.save_newsletter(editor, letter, [city_news])
+    assert Newsletter.objects.get().attachment == ""
+    said = client.post(TEST, {**form, "test_to": "ada@example.org"}).content.decode()
+    assert "Its attachment was left out" in said
+    assert list(smtp_server.received[0].mail.iter_attachments()) == []
+    Newsletter.objects.update(attachment=key)
+    assert client.post(page, {**form, "subject": "A new subject"}).status_code == 302, "what an analyst chose stays"
+    assert Newsletter.objects.get().attachment == key
+
+
+def test_saving_a_newsletter_keeps_what_a_sending_noted_meanwhile(letter: Newsletter, city_news: List) -> None:
+    Newsletter.objects.update(feed_seen=["abc"])
+    letter.subject = "Changed"
+    services.save_newsletter(None, letter, [city_news])
+    stored = Newsletter.objects.get()
+    assert (stored.subject, stored.feed_seen) == ("Changed", ["abc"])

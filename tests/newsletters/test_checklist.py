@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from newsletters import checklist, drafts
 from newsletters.checklist import Check
-from newsletters.models import Issue, List, Newsletter
+from newsletters.models import Issue, List, Newsletter, Segment, SubscriberField
 from runs import audit
 from tests.newsletters.conftest import DUE, add_readers
 from tests.newsletters.web_server import WebServer, page
@@ -212,3 +212,20 @@ def test_the_checks_of_an_issue_are_of_its_own_text(client: Client, letter: News
     issue = Issue.objects.create(newsletter=letter, subject="", body="Only now")
     found = checklist.check(drafts.of_issue(issue))
     assert one(found, "The subject is empty").state == "bad"
+
+
+def test_the_segment_decides_how_many_and_whose_values_are_missing(letter: Newsletter, city_news: List) -> None:
+    SubscriberField.objects.create(key="district", label="District", kind="text")
+    add_readers(city_news, 4)
+    add_readers(city_news, 2, prefix="harbour", attributes={"district": "Harbour"})
+    rule = {"all": [{"about": "attribute:district", "op": "is", "value": "Harbour"}]}
+    segment = Segment.objects.create(name="Harbour district", rule=rule)
+    found = checks(letter, body="In {{ district }}", segment=segment)
+    assert one(found, "go to 2 readers of the segment Harbour district now").state == "good"
+    assert one(found, "Every reader has the values").state == "good"
+    segment.rule["all"][0]["value"] = "Nowhere"
+    segment.save()
+    assert one(checks(letter), "no reader of the lists is in the segment Harbour district").state == "bad"
+    Segment.objects.update(rule={"all": [{"about": "nonsense"}]})
+    letter = Newsletter.objects.get(pk=letter.pk)
+    assert one(checks(letter), "the segment Harbour district cannot be used").state == "bad"

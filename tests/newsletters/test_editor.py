@@ -13,7 +13,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from newsletters import images
-from newsletters.models import Image, ImageSize, Issue, LetterTemplate, List, Newsletter, SubscriberField
+from newsletters.models import Image, ImageSize, Issue, LetterTemplate, List, Newsletter, Segment, SubscriberField
 from tests.newsletters.conftest import add_readers
 from tests.newsletters.test_admin import newsletter_form
 
@@ -230,3 +230,28 @@ def test_readers_get_a_picture_by_an_address_nobody_can_guess(client: Client, pi
             client.get(path.replace(str(pictures["Library"].public_id), str(pictures[name].public_id))).status_code
             == 404
         )
+
+
+def test_a_segment_narrows_the_count_and_the_reader_that_are_shown(
+    preview: Callable[..., str], city_news: List, admin: User
+) -> None:
+    SubscriberField.objects.create(key="district", label="District", kind="text")
+    add_readers(city_news, 3, prefix="inland", name="Inland")
+    add_readers(city_news, 2, prefix="harbour", name="Harbour", attributes={"district": "Harbour"})
+    rule = {"all": [{"about": "attribute:district", "op": "is", "value": "Harbour"}]}
+    segment = Segment.objects.create(name="Harbour district", rule=rule)
+    shown = preview(segment=segment.pk, body="Dear {{ name|you }}")
+    assert "Would go to 2 readers now." in shown
+    assert "3 not in the segment" in shown
+    assert "Dear Harbour" in shown and "Dear Inland" not in shown
+    assert "Would go to 5 readers now." in preview(segment="")
+
+
+def test_a_segment_that_cannot_be_used_is_said_instead_of_counting_everybody(
+    preview: Callable[..., str], city_news: List
+) -> None:
+    add_readers(city_news, 3)
+    segment = Segment.objects.create(name="Broken", rule={"all": [{"about": "nonsense"}]})
+    shown = preview(segment=segment.pk)
+    assert "the segment Broken cannot be used" in shown
+    assert "Would go to" not in shown

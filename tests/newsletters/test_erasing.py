@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
-from newsletters import audience, erasing, preparing, services, subscribers, subscriptions
+from newsletters import audience, erasing, imports, preparing, services, subscribers, subscriptions
 from newsletters.models import (
     Delivery,
     FeedbackMessage,
@@ -179,3 +182,24 @@ def test_erasing_takes_its_own_permission_and_asks_first(client: Client, city_ne
     assert client.post(address, {"address": reader.email}).status_code == 302
     assert not Subscriber.objects.exists()
     assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+def test_an_uploaded_file_that_names_them_goes_and_others_stay(
+    person: Subscriber, settings: Settings, tmp_path: Path, encoding: str, django_capture_on_commit_callbacks: Any
+) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    ImportJob.objects.all().delete()
+    filler = "somebody@example.org;Porto\n" * 60_000  # longer than what is read at once
+    theirs = _upload(f"mail;city\n{filler}{ADDRESS};Porto\n", encoding)
+    others = _upload(f"mail;city\nnobody@example.org;Zürich\n{filler}", encoding)
+    with django_capture_on_commit_callbacks(execute=True):
+        erasing.remove(None, person)
+    theirs.refresh_from_db()
+    others.refresh_from_db()
+    assert (theirs.file.name, theirs.state) == ("", ImportJob.State.CANCELLED)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [str(others.public_id)]
+
+
+def _upload(text: str, encoding: str) -> ImportJob:
+    return imports.upload_file(None, SimpleUploadedFile("readers.csv", text.encode(encoding)))

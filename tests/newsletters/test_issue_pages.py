@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from newsletters import issue_page, issues, preparing, releasing
 from newsletters.issues import Text, When
-from newsletters.models import Delivery, Issue, Link, List, Newsletter
+from newsletters.models import Delivery, Issue, Link, List, Newsletter, Segment
 from runs import clock
 from runs.models import AuditEntry, Run
 from schedules import services as schedules
@@ -314,3 +314,45 @@ def test_a_newsletter_keeps_all_its_rules_and_each_change_is_on_record(
     ):
         page = unescape(client.post(url, {**sent, **changes}).content.decode())
         assert words in page
+
+
+def test_a_segment_that_cannot_be_used_is_said_on_every_page_and_nothing_fails(
+    client: Client, letter: Newsletter, city_news: List
+) -> None:
+    user = User.objects.create_superuser("boss", "boss@example.org", "pw")
+    client.force_login(user)
+    add_readers(city_news, 2)
+    Newsletter.objects.update(segment=Segment.objects.create(name="Broken", rule={"all": [{"about": "gone"}]}))
+    issue = issues.create_issue(user, Newsletter.objects.get())
+    address, words = f"/admin/newsletters/issue/{issue.pk}", "the segment Broken cannot be used"
+    assert words in client.get(f"{address}/change/?part=audience").content.decode()
+    assert words in client.post(f"{address}/send-now/").content.decode()
+    assert words in client.post(f"{address}/send-now/", {"form_key": "a" * 32}, follow=True).content.decode()
+    assert words in client.post(f"{address}/submit/", follow=True).content.decode()
+    Issue.objects.update(state=Issue.State.APPROVAL, author=None)
+    assert words in client.post(f"{address}/approve/").content.decode()
+    Issue.objects.update(state=Issue.State.SCHEDULED, approved_at=clock.now())
+    assert issues.edit_issue(user, issue.pk, Text("Another", "text")).state == Issue.State.APPROVAL
+
+
+def test_who_may_not_see_readers_sees_no_address_of_an_issue(
+    client: Client, letter: Newsletter, city_news: List
+) -> None:
+    add_readers(city_news, 3, prefix="zoe")
+    issue = preparing.issue_for(letter, clock.now())
+    first, second, _ = Delivery.objects.order_by("pk")
+    Delivery.objects.filter(pk=first.pk).update(
+        state=Delivery.State.FAILED, code=550, text="<zoe0@example.org> unknown"
+    )
+    Delivery.objects.filter(pk=second.pk).update(state=Delivery.State.UNCERTAIN)
+    Issue.objects.update(state=Issue.State.SENT_WITH_PROBLEMS, failed=1, uncertain=1, sent=1)
+    pages = [f"{ISSUES}/{issue.pk}/{page}/" for page in ("change", "recipients")] + ["/admin/newsletters/delivery/"]
+    client.force_login(staff("vera", "view_issue", "view_delivery", "view_newsletter", "send_newsletter"))
+    said = client.get(pages[0]).content.decode()
+    assert "zoe" not in said and "(address)" in said and "Count all as sent" in said
+    assert [client.get(page).status_code for page in pages[1:]] == [403, 403]
+    client.force_login(staff("ines", *SENDS))
+    assert [
+        "zoe0@example.org" in client.get(page, {"state": "failed"} if "rec" in page else {}).content.decode()
+        for page in pages
+    ] == [True, True, True]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 
-from newsletters import issues, releasing, services
+from newsletters import issue_page, issues, releasing, services
 from newsletters.issues import Text, When
-from newsletters.models import Issue, LetterTemplate, List, Newsletter
+from newsletters.models import Issue, LetterTemplate, List, Newsletter, Segment
 from runs import clock
 from runs.models import Alert, AuditEntry, Notice, Run
 from runs.states import State
@@ -116,6 +117,54 @@ def test_approved_text_that_changes_needs_approval_again(
     assert perform(large, due_at=due).result == "Waits for approval: 5 recipients."
     assert smtp_server.received == []
     assert Issue.objects.get().state == Issue.State.APPROVAL
+
+
+@pytest.mark.parametrize("change", ["lists", "segment", "rule", "attachment", "sender"])
+def test_approved_readers_sender_or_attachment_that_change_need_approval_again(
+    large: Newsletter, ines: User, omar: User, smtp_server: SmtpServer, perform: Perform, change: str
+) -> None:
+    rule = {"all": [{"about": "domain", "op": "is", "value": "example.org"}]}
+    everybody = Segment.objects.create(name="Everybody", rule=rule)
+    if change == "rule":
+        Newsletter.objects.update(segment=everybody)
+    due = next_due(large)
+    issue = issues.create_issue(ines, large, When(due), Text("S", "B"))
+    Issue.objects.update(state=Issue.State.APPROVAL)
+    releasing.approve_issue(omar, issue.pk)
+    if change == "lists":
+        staff_list = List.objects.create(name="Staff", slug="staff")
+        add_readers(staff_list, 30, prefix="staff")
+        large.lists.add(staff_list)
+    elif change == "rule":
+        Segment.objects.update(rule={"any": rule["all"]})
+    else:
+        more: dict[str, dict[str, Any]] = {
+            "segment": {"segment": everybody},
+            "attachment": {"attachment": "report:1"},
+            "sender": {"from_name": "The mayor"},
+        }
+        Newsletter.objects.update(**more[change])
+    shown = issue_page.outlook(Issue.objects.get())
+    assert shown is not None and "Since it was approved" in shown.sentence
+    assert str(perform(large, due_at=due).result).startswith("Waits for approval")
+    assert smtp_server.received == []
+
+
+def test_nobody_approves_the_usual_text_that_they_wrote(
+    large: Newsletter, city_news: List, ines: User, omar: User, perform: Perform
+) -> None:
+    large.body = "Buy!"
+    services.save_newsletter(ines, large, [city_news])
+    services.save_newsletter(omar, large, [city_news])  # changed nothing
+    large.rate = 5
+    services.save_newsletter(omar, large, [city_news])  # nothing of the text
+    due = next_due(large)
+    assert perform(large, due_at=due).result == "Waits for approval: 5 recipients."
+    issue = Issue.objects.get()
+    assert list(Notice.objects.values_list("user__username", flat=True)) == ["omar"]
+    with pytest.raises(ValidationError, match="somebody else must approve it"):
+        releasing.approve_issue(ines, issue.pk)
+    assert releasing.approve_issue(omar, issue.pk).approved_by == omar
 
 
 def test_who_may_not_send_cannot_change_what_was_released(

@@ -188,3 +188,16 @@ def test_the_system_itself_is_not_limited(letter: Newsletter, smtp_server: SmtpS
     assert test_mail.send_test(None, drafts.of_newsletter(letter), "ada@example.org") == ["ada@example.org"]
     with pytest.raises(ValidationError):
         test_mail.send_test(None, drafts.of_newsletter(letter), "x@example.org")
+
+
+def test_it_has_every_header_that_readers_get(
+    send: Callable[..., str], smtp_server: SmtpServer, letter: Newsletter, city_news: List, perform: Callable[..., Run]
+) -> None:
+    Newsletter.objects.update(is_archived=True)
+    add_readers(city_news, 1)
+    perform(letter)
+    send(draft_newsletter=letter.pk, name=letter.name, reply_to="answers@example.org", is_archived="on")
+    real, test = (received.mail for received in smtp_server.received)
+    assert test.keys() == real.keys()
+    for header in ("List-Id", "List-Help", "List-Archive", "Precedence"):
+        assert (header == "List-Id" or test[header] == real[header]) and header in test
