@@ -2,6 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What no database changes: pages in the browser, starting the house, and modules that ask none.
+NO_DATABASE := browser site/test_up.py site/test_environment.py schedules/test_cron.py schedules/test_cron_oracle.py \
+	schedules/test_cron_words_oracle.py schedules/test_phrases.py schedules/test_policies.py schedules/test_simple_modes.py \
+	schedules/test_working_days.py newsletters/test_content.py newsletters/test_fetching.py newsletters/test_html_source.py \
+	newsletters/test_import_files.py newsletters/test_mergetags.py newsletters/test_message.py newsletters/test_message_headers.py \
+	newsletters/test_mjml.py newsletters/test_reader_words.py reports/test_csv_file.py reports/test_periods.py runs/test_words.py
 
 .PHONY: help run test lint faults bench
 
@@ -30,7 +36,7 @@ test: $(VENV)/.installed-dev
 	@{ command -v postfix && command -v dovecot; } >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postfix dovecot-imapd dovecot-pop3d >/dev/null; } \
 		|| { echo "The mail tests need Postfix and Dovecot; install them with: sudo apt-get install postfix dovecot-imapd dovecot-pop3d" >&2; exit 1; }
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
-	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/browser --ignore=tests/site/test_up.py --ignore=tests/schedules/test_cron_oracle.py --ignore=tests/schedules/test_cron_words_oracle.py
+	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(NO_DATABASE:%=--ignore=tests/%)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

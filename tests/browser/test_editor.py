@@ -30,7 +30,7 @@ def test_a_letter_is_written_with_the_mouse_and_the_preview_follows(page: Page) 
     page.goto(LETTER)
     expect(letter(page)).to_contain_text("The library opens again")
     expect(page.locator("[data-letter-checks]")).to_contain_text("Readers can unsubscribe")
-    text = page.get_by_label("Text*")
+    text = page.get_by_role("textbox", name="Text", exact=True)
     text.fill("# Market day\n\nDear ")
     page.get_by_role("button", name="Merge tag…").click()
     page.get_by_label("What", exact=True).select_option("district")
@@ -52,7 +52,7 @@ def test_a_letter_is_written_with_the_mouse_and_the_preview_follows(page: Page) 
     expect(page.locator("[data-letter-preview]")).to_contain_text("Line 3: There is no merge tag {{ nmae }}")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator("#content-main")).to_contain_text("Line 3: There is no merge tag {{ nmae }}")
-    expect(page.get_by_label("Text*")).to_have_value("Fine\n\nHello {{ nmae }}")
+    expect(page.get_by_role("textbox", name="Text", exact=True)).to_have_value("Fine\n\nHello {{ nmae }}")
 
 
 def test_the_same_with_the_keyboard_alone(page: Page) -> None:
@@ -90,7 +90,7 @@ def test_a_picture_of_the_library_is_put_in_and_readers_can_fetch_it(page: Page,
             break
         page.wait_for_timeout(300)
     page.goto(LETTER)
-    text = page.get_by_label("Text*")
+    text = page.get_by_role("textbox", name="Text", exact=True)
     text.fill("")
     page.get_by_role("button", name="Picture…").click()
     page.locator(".nl-pictures").get_by_text("A very small dot").click()

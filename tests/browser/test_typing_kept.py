@@ -86,7 +86,7 @@ def test_a_form_whose_policy_was_deleted_meanwhile_is_offered_as_a_new_one(page:
     page.locator("[name=days]").fill("500")
     other = page.context.new_page()
     other.goto(change.replace("/change/", "/delete/"))
-    other.get_by_role("button", name=re.compile("Yes")).click()
+    other.get_by_role("button", name="Delete", exact=True).click()
     other.wait_for_url("**/cleanuppolicy/")
     other.close()
     page.get_by_role("button", name="Save", exact=True).click()

@@ -28,7 +28,7 @@ def test_the_newsletter_is_stopped_and_let_go_again_by_keyboard_alone(page: Page
     expect(page.get_by_label("Why?")).to_be_focused()
     page.keyboard.type("The address is wrong")
     page.keyboard.press("Enter")
-    expect(panel).to_contain_text("paused: will be skipped")
+    expect(panel).to_contain_text("Will not run. Paused: ")
     expect(page).to_have_url(re.compile(LETTER))
     press_until_focused(page, "Resume Weekly letter, Mondays at nine")
     page.keyboard.press("Enter")

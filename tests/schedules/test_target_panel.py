@@ -95,7 +95,7 @@ def test_a_paused_one_says_why_and_that_its_next_run_is_left_out(boss: Client) -
     schedule = put("newsletter", "Letter")
     services.pause_schedule(None, schedule.pk, reason="The address is wrong")
     shown = panel(page(boss, "newsletter"))
-    assert "Paused" in shown and "The address is wrong" in shown and "will be skipped" in shown
+    assert "Paused" in shown and "The address is wrong" in shown and "Will not run" in shown
     assert "Resume" in shown
 
 

@@ -15,6 +15,7 @@ from django_celery_beat.models import PeriodicTask
 
 from cleanup.models import CleanupPolicy, Hold
 from newsletters.models import (
+    BounceMailbox,
     Delivery,
     FeedbackMessage,
     Image,
@@ -155,6 +156,10 @@ def imports(numbers: range) -> object:
     )
 
 
+def mailboxes(numbers: range) -> object:
+    return BounceMailbox.objects.bulk_create(BounceMailbox(name=f"Bounces {n}") for n in numbers)
+
+
 def images(numbers: range) -> object:
     owner = User.objects.first()
     made = Image.objects.bulk_create(Image(file="x", original_name=f"{n}.png", owner=owner) for n in numbers)
@@ -224,6 +229,6 @@ def holds(numbers: range) -> object:
 ROWS: dict[type[Model], Rows] = {
     User: users, Group: groups, HolidayCalendar: calendars, Schedule: schedules, Run: runs, Alert: alerts,
     AuditEntry: entries, Subscriber: subscribers, List: lists, Suppression: suppressions, Image: images,
-    SubscriberField: fields, Segment: segments, LetterTemplate: layouts, ImportJob: imports, Newsletter: newsletters, Issue: issues, Delivery: deliveries, FeedbackMessage: feedback,
+    SubscriberField: fields, Segment: segments, LetterTemplate: layouts, ImportJob: imports, BounceMailbox: mailboxes, Newsletter: newsletters, Issue: issues, Delivery: deliveries, FeedbackMessage: feedback,
     ReportDefinition: definitions, Artefact: artefacts, CleanupPolicy: policies, Hold: holds,
 }  # fmt: skip
