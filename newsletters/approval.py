@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from newsletters.models import Issue, Newsletter
 from runs import notices, words
+from runs.audit import Actor
 from runs.models import AuditEntry, RunEvent
 
 APPROVE = "newsletters.approve_issue"
@@ -99,10 +100,28 @@ def ask(issue: Issue, recipients: int) -> int:
     return len(told)
 
 
+def is_looser(before: int | None, after: int | None) -> bool:
+    """Whether fewer issues would wait for a second person than before."""
+    return before is not None and (after is None or after > before)
+
+
+def tell_looser(newsletter: Newsletter, actor: Actor, before: int, after: int | None) -> None:
+    """Leaves a notice for everybody else who may approve: nobody lifts the limit unseen."""
+    now = f"above {words.counted(after, 'recipient')}" if after is not None else "never any more"
+    text = f"{actor or 'Almanac'} changed when “{newsletter}” asks for approval: {now}; before, above {before:,}."
+    url = reverse("admin:newsletters_newsletter_change", args=[newsletter.pk])
+    for person in _people(getattr(actor, "pk", None)):
+        notices.tell(person.pk, text, url=url, level=RunEvent.Level.WARNING)
+
+
 def approvers(issue: Issue) -> list[AbstractBaseUser]:
     """The active staff who may approve it; not whoever wrote it."""
+    return _people(writer_id(issue))
+
+
+def _people(but: int | None) -> list[AbstractBaseUser]:
     people = get_user_model()._default_manager.with_perm(APPROVE, backend="django.contrib.auth.backends.ModelBackend")
-    return list(people.filter(is_staff=True).exclude(pk=writer_id(issue) or 0).order_by("pk")[:MOST_TOLD])
+    return list(people.filter(is_staff=True).exclude(pk=but or 0).order_by("pk")[:MOST_TOLD])
 
 
 def page_of(issue: Issue) -> str:

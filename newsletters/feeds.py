@@ -83,7 +83,8 @@ def mark_seen(newsletter: Newsletter, made: Digest) -> None:
 def save_feed(
     actor: Actor, newsletter_id: int, *, source: str, feed_url: str, feed_items: int, feed_when_empty: str
 ) -> Newsletter:
-    """Says what goes out from the next issue on. Another feed begins anew: nothing of it went out yet.
+    """Says what goes out from the next issue on. What went out stays noted, also when the address changes: an entry
+    that went out does not come again because http became https. :func:`forget_seen` begins anew.
 
     Raises:
         ValidationError: by field, in words.
@@ -103,10 +104,8 @@ def save_feed(
         changed = [name for name in after if before[name] != after[name]]
         for name in changed:
             setattr(newsletter, name, after[name])
-        if "feed_url" in changed:
-            newsletter.feed_seen = []
         if changed:
-            newsletter.save(update_fields=[*changed, "feed_seen", "changed_at"])
+            newsletter.save(update_fields=[*changed, "changed_at"])
             audit.record(
                 actor, "changed the feed of the newsletter", newsletter,
                 before={name: before[name] for name in changed}, after={name: after[name] for name in changed},

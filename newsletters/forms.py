@@ -8,7 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminURLInputWidget
 
-from newsletters import feeds, images, senders
+from newsletters import approval, feeds, images, senders
 from newsletters.editor_forms import SOURCE_HELP, TAG_HELP, SourceEditor, check_letter
 from newsletters.models import Image, Newsletter
 from runs import offered_files
@@ -89,6 +89,16 @@ class NewsletterForm(forms.ModelForm):  # type: ignore[type-arg]
             for name, problems in error.message_dict.items():
                 if name not in self.errors:
                     self.add_error(name, problems)
+
+    def clean_approve_above(self) -> int | None:
+        """Nobody who may not approve makes fewer issues wait for approval."""
+        limit: int | None = self.cleaned_data["approve_above"]
+        stored = Newsletter.objects.filter(pk=self.instance.pk).values_list("approve_above", flat=True).first()
+        if approval.is_looser(stored, limit) and self.actor is not None and not self.actor.has_perm(approval.APPROVE):
+            raise ValidationError(
+                f"It asks for approval above {stored:,} recipients. Only somebody who may approve issues can loosen that."
+            )
+        return limit
 
     def clean_name(self) -> str:
         return _without_braces(self.cleaned_data["name"])

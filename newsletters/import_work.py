@@ -30,7 +30,8 @@ class Overtaken(Exception):
 
 
 def perform_check(run: RunContext) -> str:
-    """Tries every row and changes no subscriber; a repeated attempt begins anew."""
+    """Tries every row and changes no subscriber; a repeated attempt begins anew. Old files go on this occasion."""
+    imports.drop_old_files()
     job = ImportJob.objects.filter(pk=run.target_id or 0, state=State.CHECKING).first()
     if job is None:
         return "Nothing to do: the check was cancelled, or the file deleted."

@@ -7,7 +7,7 @@ by a worker, in import_work.py.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -27,7 +27,9 @@ from runs.states import OPEN
 from schedules import events
 
 MAX_BYTES = 300 * 1024 * 1024
-SAMPLE_ROWS = 6
+KEPT = timedelta(days=30)
+"""How long an uploaded file lies here when nobody deletes it sooner."""
+MOST_DROPPED = 20
 CHANGE = "newsletters.change_importjob"
 State = ImportJob.State
 UNDER_WAY = (State.CHECKING, State.RUNNING)
@@ -182,6 +184,14 @@ def delete_file(actor: Actor, job_id: int) -> ImportJob:
         audit.record(actor, "deleted the file of an import", job)
         transaction.on_commit(lambda: storage.delete(name))
     return job
+
+
+def drop_old_files() -> int:
+    """Removes uploaded files that nobody needs any more after :data:`KEPT`; returns how many. Their counts stay."""
+    old = list(files_uploaded_before(clock.now() - KEPT).values_list("pk", flat=True)[:MOST_DROPPED])
+    for job_id in old:
+        delete_file(None, job_id)
+    return len(old)
 
 
 def files_uploaded_before(moment: datetime) -> QuerySet[ImportJob]:

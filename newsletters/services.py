@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
-from newsletters import addresses, lanes, segments, sending
+from newsletters import addresses, approval, lanes, segments, sending
 from newsletters.models import Delivery, Issue, List, Newsletter, Suppression
 from runs import audit, clock, offered_files
 from runs.audit import Actor
@@ -41,6 +41,10 @@ def save_newsletter(actor: Actor, newsletter: Newsletter, lists: Iterable[List])
         before = _values(newsletter, _NEWSLETTER_FIELDS)
         if newsletter.attachment and newsletter.attachment != before.get("attachment"):
             offered_files.require(actor, newsletter.attachment)
+        limit: int | None = before.get("approve_above")
+        is_looser = approval.is_looser(limit, newsletter.approve_above)
+        if is_looser:
+            audit.require(actor, approval.APPROVE, "let more issues go out without approval", newsletter)
         if before:
             before["lists"] = _names(newsletter.lists.all())
         # What a sending noted meanwhile, such as the entries of the feed that went out, is left as it is.
@@ -48,6 +52,8 @@ def save_newsletter(actor: Actor, newsletter: Newsletter, lists: Iterable[List])
         newsletter.lists.set(chosen)
         after = _facts(newsletter, _NEWSLETTER_FIELDS) | {"lists": _names(chosen)}
         _record_save(actor, newsletter, before, after)
+        if limit is not None and is_looser:
+            approval.tell_looser(newsletter, actor, limit, newsletter.approve_above)
     return newsletter
 
 

@@ -23,7 +23,7 @@ CleanupPolicy.objects.update(is_enabled=False)
 """
 SLOW = """
 from newsletters.models import Newsletter
-Newsletter.objects.filter(name="Weekly letter").update(rate=60)
+Newsletter.objects.filter(name="Weekly letter").update(rate=60, rate_per="minute")
 """
 
 

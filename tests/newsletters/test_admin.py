@@ -8,6 +8,7 @@ from html import unescape
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -15,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from newsletters import kinds as own_kinds
 from newsletters import preparing, services
 from newsletters.models import Delivery, FeedbackMessage, Issue, List, Newsletter, Subscriber, Subscription, Suppression
-from runs.models import AuditEntry, Run
+from runs.models import AuditEntry, Notice, Run
 from schedules import kinds
 from tests.newsletters.conftest import DUE, add_readers
 from tests.newsletters.smtp_server import SmtpServer
@@ -271,3 +272,27 @@ def test_whoever_may_only_look_sees_the_newsletter_without_its_form(client: Clie
     viewer.user_permissions.add(Permission.objects.get(codename="view_newsletter"))
     client.force_login(viewer)
     assert letter.name in page(client, f"/newsletter/{letter.pk}/change/")
+
+
+def test_nobody_lifts_the_limit_of_approval_alone_or_unseen(client: Client, admin: User, city_news: List) -> None:
+    """Whoever may not approve is refused at the field and in the service; the other approvers hear of it."""
+    client.post(f"{ADMIN}/newsletter/add/", newsletter_form(city_news, approve_above=100))
+    letter = Newsletter.objects.get()
+    change = f"{ADMIN}/newsletter/{letter.pk}/change/"
+    editor = User.objects.create_user("ed", is_staff=True)
+    editor.user_permissions.set(Permission.objects.filter(codename__in=("change_newsletter", "view_newsletter")))
+    client.force_login(editor)
+    for limit in ("", "101"):
+        shown = client.post(change, newsletter_form(city_news, approve_above=limit)).content.decode()
+        assert "Only somebody who may approve issues can loosen that." in shown
+    letter.approve_above = None
+    with pytest.raises(PermissionDenied):
+        services.save_newsletter(editor, letter, [city_news])
+    assert client.post(change, newsletter_form(city_news, approve_above=50)).status_code == 302, (
+        "tighter is everybody's"
+    )
+    other = User.objects.create_superuser("bo", "bo@example.org")
+    client.force_login(admin)
+    assert client.post(change, newsletter_form(city_news, approve_above="")).status_code == 302
+    notice = Notice.objects.get(user=other)
+    assert "never any more; before, above 50" in notice.text and not Notice.objects.filter(user=admin).exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pytest_django.fixtures import DjangoAssertNumQueries
 from newsletters import addresses, import_work, imports, services
 from newsletters.import_files import Reading
 from newsletters.models import ImportJob, List, Subscriber, SubscriberField, Subscription, Suppression
-from runs import ledger
+from runs import clock, ledger
 from runs.models import AuditEntry, Notice, Run
 from schedules.tasks import run_job
 from tests.newsletters.conftest import add_readers
@@ -380,3 +381,13 @@ def test_attributes_are_stored_as_json_on_every_database(bring: Bring) -> None:
     stored = Subscriber.objects.get().attributes
     assert json.dumps(stored) and stored == {"note": "it's “quoted” \\ {{ name }}"}
     assert Subscriber.objects.filter(attributes__note__startswith="it's").count() == 1
+
+
+def test_files_that_lie_here_for_a_month_go_with_the_next_check() -> None:
+    old, young = upload("mail\na@example.org\n"), upload("mail\nb@example.org\n")
+    ImportJob.objects.filter(pk=old.pk).update(created_at=clock.now() - imports.KEPT - timedelta(hours=1))
+    assert imports.drop_old_files() == 1
+    old.refresh_from_db()
+    young.refresh_from_db()
+    assert (str(old.file), old.state) == ("", "cancelled") and str(young.file)
+    assert imports.drop_old_files() == 0
