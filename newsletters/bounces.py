@@ -9,11 +9,11 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
 
-from newsletters import addresses, audience, bounce_reading
+from newsletters import audience, bounce_reading, suppressions
 from newsletters.bounce_classes import Kind, classify
 from newsletters.bounce_reading import Failure
 from newsletters.models import Delivery, Issue, ReaderEvent, Subscriber, Suppression
-from runs import audit, clock
+from runs import clock
 
 SOFT_IN_A_ROW = 5
 SOFT_FOR = timedelta(days=14)
@@ -187,8 +187,4 @@ def _suppress(delivery: Delivery, reason: str, note: str) -> None:
     norm, note = delivery.email_norm, note.replace("\0", "")[:200]
     if "@" not in norm or audience.suppressed_among([norm]):
         return
-    row, is_new = Suppression.objects.get_or_create(
-        address_hash=addresses.address_hash(norm), defaults={"email_norm": norm, "reason": reason, "note": note}
-    )
-    if is_new:
-        audit.record(None, "suppressed an address", row, after={"reason": reason}, reason=note)
+    suppressions.note(None, norm, reason, note)

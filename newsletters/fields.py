@@ -41,9 +41,9 @@ RESERVED = frozenset(
 )
 """Names that mean something else in merge tags and in files."""
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_YES = frozenset(["yes", "y", "true", "1", "on", "x", "ja", "oui", "si", "sì", "sim", "tak"])
-_NO = frozenset(["no", "n", "false", "0", "off", "nein", "non", "não", "nie"])
-_DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y")
+YES = frozenset(["yes", "y", "true", "1", "on", "x", "ja", "oui", "si", "sì", "sim", "tak"])
+NO = frozenset(["no", "n", "false", "0", "off", "nein", "non", "não", "nie"])
+DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y")
 _STORED = ("key", "label", "kind", "choices", "is_public", "position")
 
 
@@ -122,9 +122,9 @@ def _read_yes_no(field: SubscriberField, written: Any) -> bool:
     if isinstance(written, bool):
         return written
     word = str(written).strip().lower()
-    if word in _YES:
+    if word in YES:
         return True
-    if word in _NO:
+    if word in NO:
         return False
     raise BadValue(f"“{_short(written)}” is neither yes nor no. Write yes or no for {field.label}.")
 
@@ -148,7 +148,7 @@ def _read_date(field: SubscriberField, written: Any) -> str:
     if isinstance(written, date):
         return written.isoformat()
     text = str(written).strip()
-    for pattern in _DATE_FORMATS:
+    for pattern in DATE_FORMATS:
         try:
             return datetime.strptime(text, pattern).date().isoformat()
         except ValueError:

@@ -11,15 +11,13 @@ from typing import Any
 from django.conf.locale import LANG_INFO
 
 from newsletters import addresses, import_columns, import_files
+from newsletters import fields as own_fields
 from newsletters.models import SubscriberField
 from runs import guards
 
 MAX_NAME = 300
 MAX_TEXT = 500
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})?")
-_YES = frozenset(["yes", "y", "true", "1", "on", "x", "ja", "oui", "si", "sì", "sim", "tak"])
-_NO = frozenset(["no", "n", "false", "0", "off", "nein", "non", "não", "nie"])
-_DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y")
 
 Value = str | int | float | bool
 
@@ -150,8 +148,8 @@ def read_value(field: SubscriberField, written: str) -> Value:
     kind = SubscriberField.Kind
     if field.kind == kind.YES_NO:
         word = written.lower()
-        if word in _YES or word in _NO:
-            return word in _YES
+        if word in own_fields.YES or word in own_fields.NO:
+            return word in own_fields.YES
         raise ValueError(f"This is neither yes nor no. Write yes or no for {field.label}.")
     if field.kind == kind.NUMBER:
         if not re.fullmatch(r"[+-]?[0-9]{1,16}([.,][0-9]{1,10})?", written):
@@ -169,7 +167,7 @@ def read_value(field: SubscriberField, written: str) -> Value:
 
 
 def _date(field: SubscriberField, written: str) -> str:
-    for pattern in _DATE_FORMATS:
+    for pattern in own_fields.DATE_FORMATS:
         try:
             return datetime.strptime(written, pattern).date().isoformat()
         except ValueError:

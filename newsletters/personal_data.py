@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from newsletters import addresses
-from newsletters.models import Delivery, FeedbackMessage, ReaderEvent, Subscriber, Suppression
+from newsletters import suppressions
+from newsletters.models import Delivery, FeedbackMessage, ReaderEvent, Subscriber
 
 
 def copy_of(subscriber: Subscriber) -> dict[str, Any]:
     """The person's row, lists, mails, events and messages; what staff noted about changes is not in it."""
-    suppressed = _suppression(subscriber)
+    suppressed = suppressions.of(subscriber.email_norm).first()
     return {
         "subscriber": _plain(subscriber, "public_id", "email", "name", "language", "attributes", "created_at", "soft_bounces"),
         "lists": [
@@ -42,7 +42,3 @@ def _deliveries(subscriber: Subscriber) -> Any:
 
 def _plain(row: Any, *names: str) -> dict[str, Any]:
     return {name: getattr(row, name) for name in names}
-
-
-def _suppression(subscriber: Subscriber) -> Suppression | None:
-    return Suppression.objects.filter(address_hash__in=addresses.address_hashes(subscriber.email_norm)).first()

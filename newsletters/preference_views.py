@@ -8,7 +8,7 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse
 
-from newsletters import addresses, floods, personal_data, preferences, subscriptions, tokens
+from newsletters import addresses, floods, personal_data, preferences, subscriptions, suppressions, tokens
 from newsletters.models import Subscriber
 from newsletters.public_pages import public, show
 from newsletters.public_views import guarded
@@ -59,7 +59,7 @@ def _page(
     said: str = "", is_left: bool = False,
 ) -> HttpResponse:  # fmt: skip
     is_wrong = any(form is not None and form.errors for form in (choices, new_address))
-    barred = subscriptions.suppressions(subscriber.email_norm)
+    barred = list(suppressions.of(subscriber.email_norm))
     context: dict[str, Any] = {
         "subscriber": subscriber, "said": said, "is_left": is_left,
         "choices": choices or ChoicesForm(subscriber),

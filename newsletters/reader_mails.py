@@ -10,7 +10,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.core.mail import EmailMessage
 
-from newsletters import addresses, links, subscriptions
+from newsletters import addresses, links, subscriptions, suppressions
 from newsletters.models import Subscriber
 from newsletters.public_pages import organisation
 from runs.tasks import JobFailed, RunContext
@@ -93,5 +93,5 @@ def perform_reader_mail(run: RunContext) -> str:
 
 def may_be_written_to(email: str) -> bool:
     """Whether nothing but the reader's own decision stands against a mail that they asked for."""
-    found = subscriptions.suppressions(addresses.normalise(email))
+    found = suppressions.of(addresses.normalise(email))
     return all(row.reason in subscriptions.REVERSIBLE for row in found)

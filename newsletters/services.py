@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
-from newsletters import addresses, approval, lanes, segments, sending
+from newsletters import addresses, approval, lanes, segments, sending, suppressions
 from newsletters.models import Delivery, Issue, List, Newsletter, Suppression
 from runs import audit, clock, offered_files
 from runs.audit import Actor
@@ -102,12 +102,7 @@ def suppress(actor: Actor, email: str, reason: str = Suppression.Reason.MANUAL, 
     audit.require(actor, "newsletters.add_suppression", "suppress an address")
     norm = addresses.normalise(email)
     with transaction.atomic():
-        row, is_new = Suppression.objects.get_or_create(
-            address_hash=addresses.address_hash(norm), defaults={"email_norm": norm, "reason": reason, "note": note}
-        )
-        if is_new:
-            audit.record(actor, "suppressed an address", row, after={"reason": reason}, reason=note)
-    return row
+        return suppressions.note(actor, norm, reason, note)
 
 
 def pause_issue(actor: Actor, issue_id: int, reason: str = "") -> Issue:

@@ -31,7 +31,7 @@ def detail(request: HttpRequest, subscriber_id: int) -> HttpResponse:
     typed = fields.all_fields()
     values = [(field.label, fields.in_words(field, subscriber.attributes.get(key))) for key, field in typed.items()]
     rows = list(subscriber.subscriptions.select_related("list"))
-    suppression = subscribers.suppression_of(subscriber.email_norm)
+    suppression = suppressions.of(subscriber.email_norm).first()
     number = request.GET.get("page", "")
     history = subscriber_history.page_of(subscriber, int(number) if number.isascii() and number.isdigit() else 1)
     context = {

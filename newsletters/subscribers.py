@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from newsletters import addresses, fields, personal_data, subscriptions
+from newsletters import addresses, fields, personal_data, subscriptions, suppressions
 from newsletters.models import (
     List,
     Subscriber,
@@ -64,8 +64,7 @@ def check_lists(subscriber: Subscriber, lists: Iterable[List]) -> None:
 
 def refuse_erased(email: str) -> None:
     """Refuses an address whose owner asked to be erased. Raises ValidationError."""
-    hashes = addresses.address_hashes(addresses.normalise(email))
-    if Suppression.objects.filter(address_hash__in=hashes, reason=Suppression.Reason.ERASED).exists():
+    if suppressions.of(addresses.normalise(email)).filter(reason=Suppression.Reason.ERASED).exists():
         raise ValidationError(
             {
                 "email": "Whoever has this address asked to be erased. Lift the suppression first if they want to come back."
@@ -88,11 +87,6 @@ def unsubscribe(actor: Actor, subscription_id: int, reason: str = "") -> Subscri
         audit.record(actor, "took them off a list", row.subscriber, after={"list": row.list.name}, reason=reason)
     row.refresh_from_db()
     return row
-
-
-def suppression_of(email_norm: str) -> Suppression | None:
-    """Why this address gets nothing, under the current key or a former one; None when it may be written to."""
-    return Suppression.objects.filter(address_hash__in=addresses.address_hashes(email_norm)).first()
 
 
 def export_person(actor: Actor, subscriber_id: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
-from newsletters import addresses, audience, links, tokens
+from newsletters import audience, links, suppressions, tokens
 from newsletters.models import (
     Delivery,
     Issue,
@@ -54,7 +54,7 @@ def sign_up(email: str, email_norm: str, name: str, lists: Sequence[List], conse
 
     The caller answers the same whether the address is known, suppressed or new.
     """
-    barred = suppressions(email_norm)
+    barred = list(suppressions.of(email_norm))
     if any(row.reason not in REVERSIBLE for row in barred):
         return
     now = clock.now()
@@ -83,11 +83,6 @@ def sign_up(email: str, email_norm: str, name: str, lists: Sequence[List], conse
             events.start("confirmation_mail", subscriber, parameters={"lists": to_confirm})
 
 
-def suppressions(email_norm: str) -> list[Suppression]:
-    """What is on record against writing to the address, under any key."""
-    return list(Suppression.objects.filter(address_hash__in=addresses.address_hashes(email_norm)))
-
-
 def lists_to_confirm(claim: tokens.Confirmation) -> list[str]:
     """The names of the lists that the link can put the reader on, or has put them on already."""
     return list(_confirmable(claim).order_by("list__name").values_list("list__name", flat=True))
@@ -100,7 +95,7 @@ def confirm(claim: tokens.Confirmation, ip: str | None = None) -> list[str]:
     """
     with transaction.atomic():
         subscriber = locking.locked(Subscriber.objects.filter(pk=claim.subscriber_id)).first()
-        if subscriber is None or any(row.reason not in REVERSIBLE for row in suppressions(subscriber.email_norm)):
+        if subscriber is None or any(row.reason not in REVERSIBLE for row in suppressions.of(subscriber.email_norm)):
             return []
         names = lists_to_confirm(claim)
         new = list(_confirmable(claim).exclude(state=State.CONFIRMED).values_list("list_id", flat=True))
@@ -123,9 +118,7 @@ def put_on(subscriber: Subscriber, list_ids: Sequence[int], ip: str | None) -> N
 
     Call it inside a transaction. It also lifts what the reader had decided before (:data:`REVERSIBLE`).
     """
-    Suppression.objects.filter(
-        address_hash__in=addresses.address_hashes(subscriber.email_norm), reason__in=REVERSIBLE
-    ).delete()
+    suppressions.of(subscriber.email_norm).filter(reason__in=REVERSIBLE).delete()
     _put_on(subscriber, list_ids, ip)
 
 
@@ -217,7 +210,7 @@ def perform_confirmation_mail(run: RunContext) -> str:
         .exclude(state=State.CONFIRMED)
         .values_list("list_id", flat=True)
     )
-    if not list_ids or any(row.reason not in REVERSIBLE for row in suppressions(subscriber.email_norm)):
+    if not list_ids or any(row.reason not in REVERSIBLE for row in suppressions.of(subscriber.email_norm)):
         return "Nothing to do: confirmed already, or not wanted."
     names = List.objects.filter(pk__in=list_ids).order_by("name").values_list("name", flat=True)
     url = links.confirmation_url(subscriber.pk, list_ids)

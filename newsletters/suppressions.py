@@ -1,4 +1,4 @@
-"""Finds and lifts suppressions; services.suppress adds them."""
+"""Addresses that get nothing: what is on record against one, noting it, finding and lifting it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,22 @@ WARNINGS = {
     Reason.UNSUBSCRIBED: "This reader left everything. They may be written to again only if they ask for it.",
     Reason.HARD_BOUNCE: "The mail server said that this address does not exist. Lift it only if that has changed.",
 }
+
+
+def of(email_norm: str) -> QuerySet[Suppression]:
+    """What is on record against writing to this address, under the current key or a former one."""
+    return Suppression.objects.filter(address_hash__in=addresses.address_hashes(email_norm))
+
+
+def note(actor: Actor, email_norm: str, reason: str, words: str) -> Suppression:
+    """Puts an address on record. One that is there is left as it is. Whoever calls has checked who may."""
+    row, is_new = Suppression.objects.get_or_create(
+        address_hash=addresses.address_hash(email_norm),
+        defaults={"email_norm": email_norm, "reason": reason, "note": words},
+    )
+    if is_new:
+        audit.record(actor, "suppressed an address", row, after={"reason": reason}, reason=words)
+    return row
 
 
 def search(rows: QuerySet[Suppression], typed: str) -> QuerySet[Suppression]:
