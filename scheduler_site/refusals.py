@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from django.apps import apps
 from django.conf import settings
@@ -37,6 +38,7 @@ class Refusals:
                 _record(request, "is not staff")
             else:
                 typing_kept.keep(request, response)
+                _come_back_to_the_page(request, response)
         return response
 
     def process_view(
@@ -74,6 +76,16 @@ def _is_from_here(request: HttpRequest) -> bool:
     """Whether the browser says that a page of ours sent it; every browser that we know says so of a form."""
     origin = request.headers.get("Origin", "")
     return origin == f"{request.scheme}://{request.get_host()}" or origin in settings.CSRF_TRUSTED_ORIGINS
+
+
+def _come_back_to_the_page(request: HttpRequest, response: HttpResponse) -> None:
+    """After signing in people are on the page whose button they pressed; the button's own address shows nothing."""
+    if request.method != "POST" or typing_kept.is_keeping(request):
+        return
+    page = urlsplit(request.headers.get("Referer", ""))
+    if f"{page.scheme}://{page.netloc}" == f"{request.scheme}://{request.get_host()}":
+        back = page.path + (f"?{page.query}" if page.query else "")
+        response.headers["Location"] = f"{reverse('admin:login')}?{urlencode({'next': back})}"
 
 
 def _is_sent_to_sign_in(request: HttpRequest, response: HttpResponse) -> bool:

@@ -17,9 +17,6 @@ from schedules import kinds, prefills, saving, services, templates_offered, zone
 from schedules.forms import ScheduleForm, rules_as_fields
 from schedules.models import Schedule
 
-SAVED_KEYS = "saved_schedule_forms"
-"""In the session: the keys of the forms that were saved last, so that the browser forgets what was typed in them."""
-KEYS_KEPT = 20
 _TIMES = "mode == 'daily' || mode == 'weekly' || mode == 'monthly'"
 
 
@@ -81,7 +78,7 @@ class ScheduleFormPage(KeepsWhatWasTyped):
     )  # fmt: skip
 
     class Media:
-        js = ("schedules/typing_kept.js", "schedules/preview.js")
+        js = ("schedules/preview.js",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fieldsets
@@ -105,7 +102,6 @@ class ScheduleFormPage(KeepsWhatWasTyped):
             request.was_saved_already = form.first_save is not None  # type: ignore[attr-defined]
         obj.pk = saved.pk
         obj.refresh_from_db()
-        self._remember_saved(request, str(form.cleaned_data.get("form_key") or ""))
 
     def changeform_view(
         self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
@@ -115,7 +111,6 @@ class ScheduleFormPage(KeepsWhatWasTyped):
             return HttpResponseRedirect(reverse("admin:schedules_schedule_detail", args=[object_id]))
         context = {
             "time_zone_names": zones.offered(),
-            "saved_form_keys": request.session.get(SAVED_KEYS, []),
             "show_save_and_add_another": False,
             **(extra_context or {}),
         }
@@ -144,11 +139,6 @@ class ScheduleFormPage(KeepsWhatWasTyped):
 
     def _to_detail(self, request: HttpRequest, obj: Schedule) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:schedules_schedule_detail", args=[obj.pk]))
-
-    def _remember_saved(self, request: HttpRequest, key: str) -> None:
-        if saving.is_key(key):
-            kept = [known for known in request.session.get(SAVED_KEYS, []) if known != key]
-            request.session[SAVED_KEYS] = [*kept, key][-KEYS_KEPT:]
 
     def delete_model(self, request: HttpRequest, obj: Schedule) -> None:
         services.delete_schedule(request.user, obj.pk)

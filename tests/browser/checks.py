@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import House, sign_in
+from tests.browser.conftest import House, context_of
 
 _CLICK_ONLY = """() => [...document.querySelectorAll('#content [x-on\\\\:click], #content [onclick]')]
     .filter(element => element.offsetParent && element.tabIndex < 0).map(element => element.outerHTML.slice(0, 160))"""
@@ -16,7 +16,7 @@ _CLICK_ONLY = """() => [...document.querySelectorAll('#content [x-on\\\\:click],
 
 def use_theme(page: Page, theme: str) -> None:
     """light or dark, from the next page on."""
-    page.evaluate(f"localStorage.setItem('_x_adminTheme', JSON.stringify('{theme}'))")
+    page.add_init_script(f"localStorage.setItem('_x_adminTheme', JSON.stringify('{theme}'))")
 
 
 def faults(page: Page, *, context: str = "#content") -> list[object]:
@@ -49,11 +49,8 @@ def is_too_wide(page: Page) -> bool:
 @contextmanager
 def phone(browser: Browser, house: House) -> Iterator[Page]:
     """A page on a phone, signed in."""
-    context = browser.new_context(base_url=house.url, viewport={"width": 390, "height": 844})
-    page = context.new_page()
-    sign_in(page)
-    yield page
-    context.close()
+    with context_of(browser, house, viewport={"width": 390, "height": 844}) as context:
+        yield context.new_page()
 
 
 def too_wide(page: Page, paths: Iterable[str]) -> list[str]:

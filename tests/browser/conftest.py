@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
 
 from tests.integration.stack import ROOT, free_port
 
@@ -27,6 +30,8 @@ class House:
 
     url: str
     data_dir: Path
+    signed_in: list[StorageState] = field(default_factory=list)
+    """The administrator's cookies, once somebody signed in."""
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +67,16 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
     raise AssertionError(f"the house did not come up:\n{log.read_text()[-4000:]}")
 
 
+@pytest.fixture
+def usual_speed(house: House) -> Iterator[None]:
+    """Lets a walk slow the newsletters down; those after it find them as they were."""
+    with closing(sqlite3.connect(house.data_dir / "almanac.sqlite3", timeout=30)) as database:
+        before = database.execute("SELECT rate, rate_per, id FROM newsletters_newsletter").fetchall()
+        yield
+        with database:
+            database.executemany("UPDATE newsletters_newsletter SET rate = ?, rate_per = ? WHERE id = ?", before)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Module-wide and no wider: while Playwright is open its event loop would forbid other tests the database."""
@@ -74,20 +89,29 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@contextmanager
+def context_of(browser: Browser, house: House, **options: Any) -> Iterator[BrowserContext]:
+    """A window of the administrator's. The session is made once a house: hashing a password is made to be slow."""
+    if not house.signed_in:
+        with browser.new_context(base_url=house.url) as context:
+            sign_in(context.new_page())
+            house.signed_in.append(context.storage_state())
+    with browser.new_context(base_url=house.url, storage_state=house.signed_in[0], **options) as context:
+        yield context
+
+
 @pytest.fixture
 def page(browser: Browser, house: House) -> Iterator[Page]:
     """Signed in as the administrator; the test fails when any page logged an error."""
-    context = browser.new_context(base_url=house.url, viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    page = context.new_page()
     errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on(
-        "console",
-        lambda message: errors.append(f"{message.text} {message.location}") if message.type == "error" else None,
-    )
-    sign_in(page)
-    yield page
-    context.close()
+    with context_of(browser, house, viewport={"width": 1280, "height": 900}, accept_downloads=True) as context:
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on(
+            "console",
+            lambda message: errors.append(f"{message.text} {message.location}") if message.type == "error" else None,
+        )
+        yield page
     assert errors == []
 
 

@@ -54,7 +54,7 @@ def test_a_weekly_schedule_by_mouse_and_a_double_click_makes_one(page: Page) -> 
     page.goto("/admin/schedules/schedule/?q=By+mouse")
     expect(page.locator("#result_list tbody tr")).to_have_count(1)
     page.goto(ADD)
-    expect(page.locator("#typing-kept")).to_be_hidden()  # what was saved is not offered again
+    expect(page.locator(".al-typing-kept")).to_have_count(0)  # what was saved is not offered again
 
 
 def test_words_are_used_by_keyboard_alone(page: Page) -> None:

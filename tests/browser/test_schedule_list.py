@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.checks import faults, is_too_wide, press_until_focused, use_theme
-from tests.browser.conftest import House, sign_in
+from tests.browser.conftest import House, context_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 LIST = "/admin/schedules/schedule/"
@@ -115,11 +115,8 @@ def test_many_are_paused_with_one_reason(page: Page) -> None:
 
 @pytest.fixture
 def without_scripts(browser: Browser, house: House) -> Iterator[Page]:
-    context = browser.new_context(base_url=house.url, java_script_enabled=False)
-    page = context.new_page()
-    sign_in(page)
-    yield page
-    context.close()
+    with context_of(browser, house, java_script_enabled=False) as context:
+        yield context.new_page()
 
 
 def test_without_scripts_the_question_is_a_page_of_its_own(without_scripts: Page) -> None:

@@ -96,3 +96,82 @@ def test_a_form_whose_policy_was_deleted_meanwhile_is_offered_as_a_new_one(page:
     page.get_by_role("button", name="Save", exact=True).click()
     page.wait_for_url(re.compile(r"/cleanuppolicy/\d+/detail/"))
     expect(page.get_by_text("500 days").first).to_be_visible()
+
+
+FORMS = {
+    "/admin/newsletters/newsletter/1/change/": ("[name=name]", "Letter with a new name"),
+    "/admin/reports/reportdefinition/1/change/": ("[name=name]", "Figures with a new name"),
+    "/admin/cleanup/cleanuppolicy/1/change/": ("[name=days]", "4321"),
+    "/admin/newsletters/lettertemplate/add/": ("[name=source]", "{{ content }}\nA layout that took an hour"),
+}
+
+
+def leave_by_signing_in_again(page: Page, button: str = "Save") -> None:
+    end_session(page)
+    page.get_by_role("button", name=button, exact=True).click()
+    page.wait_for_url("**/admin/login/**")
+    sign_in_again(page)
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_what_was_typed_into_a_form_is_offered_after_signing_in_again(page: Page, path: str) -> None:
+    field, typed = FORMS[path]
+    page.goto(path)
+    before = page.locator(field).input_value()
+    page.locator(field).fill(typed)
+    leave_by_signing_in_again(page)
+    page.wait_for_url(f"**{path}")
+    expect(page.locator(field)).to_have_value(before)
+    page.get_by_role("button", name="Bring back what you typed").press("Enter")
+    expect(page.locator(field)).to_have_value(typed)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(path)
+    page.get_by_role("button", name="Forget it").click()
+    page.reload()
+    expect(page.locator(field)).to_have_value(before)
+    expect(page.locator(".al-typing-kept")).to_have_count(0)
+
+
+def test_a_letter_and_the_rules_of_a_segment_come_back_and_are_forgotten_once_saved(page: Page) -> None:
+    page.goto("/admin/newsletters/issue/new/")
+    page.get_by_role("link", name="Weekly letter").click()
+    page.get_by_label("I do not know yet").check()
+    page.get_by_role("button", name="Write it").click()
+    page.wait_for_url(re.compile(r"/issue/\d+/change/"))
+    draft = page.url
+    page.get_by_label("Subject").fill("An hour of thought")
+    leave_by_signing_in_again(page)
+    page.wait_for_url(draft)
+    page.get_by_role("button", name="Bring back what you typed").click()
+    expect(page.get_by_label("Subject")).to_have_value("An hour of thought")
+    look_at(page, "letter brought back")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".al-typing-kept")).to_have_count(0)
+    expect(page.get_by_label("Subject")).to_have_value("An hour of thought")
+
+    page.goto("/admin/newsletters/segment/add/")
+    page.get_by_label("Name").fill("Kept rules")
+    rule = page.get_by_role("group", name="Rule 1")
+    rule.get_by_label("What rule 1 is about").select_option(label="Language")
+    rule.get_by_label("Value").fill("de")
+    leave_by_signing_in_again(page)
+    page.wait_for_url("**/segment/add/")
+    page.get_by_role("button", name="Bring back what you typed").click()
+    expect(page.get_by_role("group", name="Rule 1").get_by_label("Value")).to_have_value("de")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url(re.compile(r"/segment/\d+/change/|/segment/$"))
+    page.goto("/admin/newsletters/segment/add/")
+    expect(page.locator(".al-typing-kept")).to_have_count(0)
+
+
+def test_somebody_else_in_the_same_tab_is_shown_nothing(page: Page) -> None:
+    page.goto("/admin/cleanup/cleanuppolicy/1/change/")
+    page.locator("[name=days]").fill("4321")
+    page.wait_for_timeout(300)
+    page.evaluate("""() => { for (const key of Object.keys(sessionStorage)) {
+        sessionStorage.setItem(key, sessionStorage.getItem(key).replace(/"user":"[0-9]+"/, '"user":"999"')); } }""")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    expect(page.locator("[name=days]")).not_to_have_value("4321")
+    expect(page.locator(".al-typing-kept")).to_have_count(0)
+    assert page.evaluate("Object.keys(sessionStorage).filter(key => key.startsWith('almanac-typing'))") == []

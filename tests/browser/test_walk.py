@@ -19,6 +19,7 @@ MINUTE = 75_000
 
 
 def add_schedule(page: Page, what: str, name: str, pattern: str) -> None:
+    page.goto("/admin/")
     page.get_by_role("link", name="Schedules").first.click()
     page.goto("/admin/schedules/schedule/add/")
     page.locator("[name=what]").select_option(label=what)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
@@ -178,3 +179,13 @@ def test_a_stale_token_on_our_own_page_asks_once_more_and_elsewhere_it_is_refuse
     del careful.cookies[settings.SESSION_COOKIE_NAME]
     away = careful.post(url, data, headers={"origin": "http://testserver"})
     assert careful.get(away["Location"])["Location"].startswith("/admin/login/?next=")
+
+
+def test_whoever_pressed_a_button_too_late_comes_back_to_its_page(client: Client, schedule: Schedule) -> None:
+    page = f"{reverse('admin:cleanup_cleanuppolicy_detail', args=[schedule.target_id])}?tab=runs"
+    url = reverse("admin:cleanup_cleanuppolicy_preview", args=[schedule.target_id])
+    answer = client.post(url, headers={"referer": f"http://testserver{page}"})
+    assert answer["Location"] == "/admin/login/?" + urlencode({"next": page})
+    for elsewhere in ("http://evil.example/admin/", "//evil.example/", "", "http://testserver.evil.example/admin/"):
+        answer = client.post(url, headers={"referer": elsewhere})
+        assert answer["Location"] == "/admin/login/?" + urlencode({"next": url}, safe="/")

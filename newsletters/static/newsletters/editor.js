@@ -15,14 +15,8 @@ document.addEventListener("DOMContentLoaded", () => {
     let timer = null;
     let latest = 0;
 
-    // Somebody else's token, or an old one, is in the form after signing in again in another tab.
-    const freshen = () => {
-        const cookie = document.cookie.split("; ").find((part) => part.startsWith("csrftoken="));
-        if (cookie) form.elements.csrfmiddlewaretoken.value = cookie.slice("csrftoken=".length);
-    };
-
     const ask = async (url) => {
-        freshen();
+        freshenToken(form);
         const response = await fetch(url, { method: "POST", body: new FormData(form), headers: PART, credentials: "same-origin" });
         if (response.redirected || response.status === 403) throw new Error("You have been signed out, or may not do this. What you typed is still here.");
         if (!response.ok) throw new Error("The answer did not come. Try again in a moment; what you typed is still here.");

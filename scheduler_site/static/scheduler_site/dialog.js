@@ -33,13 +33,6 @@ document.addEventListener("DOMContentLoaded", () => {
         if (field) field.focus();
     };
 
-    // Signing in again, in another tab too, changes the token; the cookie always has the one that counts.
-    const freshenToken = (form) => {
-        const cookie = document.cookie.split("; ").find((part) => part.startsWith("csrftoken="));
-        const token = form.elements.csrfmiddlewaretoken;
-        if (cookie && token) token.value = cookie.slice("csrftoken=".length);
-    };
-
     // Whatever is not one of our own two answers is left to the browser: a refusal, a page to sign in, a network away.
     const send = async (form, button) => {
         isBusy = true;
