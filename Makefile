@@ -35,8 +35,8 @@ test: $(VENV)/.installed-dev
 		|| { echo "The browser tests need chromium; install it with: sudo apt-get install chromium" >&2; exit 1; }
 	@{ command -v postfix && command -v dovecot; } >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postfix dovecot-imapd dovecot-pop3d >/dev/null; } \
 		|| { echo "The mail tests need Postfix and Dovecot; install them with: sudo apt-get install postfix dovecot-imapd dovecot-pop3d" >&2; exit 1; }
-	$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder
-	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(NO_DATABASE:%=--ignore=tests/%)
+	$(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder $(NO_DATABASE:%=--ignore=tests/%)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

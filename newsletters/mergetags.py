@@ -59,9 +59,15 @@ class Tag:
 
 
 @dataclass(frozen=True)
-class _Slot:
+class Slot:
+    """A tag, and the place that its value lands in."""
+
     tag: Tag
     place: Place
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        """The reader's value, or the fallback where it is missing or empty, made harmless for the place."""
+        return escape(values.get(self.tag.name, "").strip() or self.tag.fallback, self.place)
 
 
 class Template:
@@ -69,26 +75,22 @@ class Template:
 
     def __init__(self, source: str, place: Place) -> None:
         """Raises MergeTagError when a tag cannot be read."""
-        self._parts: list[str | _Slot] = []
+        self.parts: list[str | Slot] = []
+        """In order: what is the same for everybody, and where each reader's own value goes."""
         for part in split(source):
             if isinstance(part, str):
-                self._parts.append(part)
+                self.parts.append(part)
             else:
-                self._parts.append(_Slot(part, self._place_here(place, part)))
+                self.parts.append(Slot(part, self._place_here(place, part)))
 
     def _place_here(self, place: Place, tag: Tag) -> Place:
-        before = self._parts[-1] if self._parts else ""
+        before = self.parts[-1] if self.parts else ""
         is_in_link = place is Place.HTML and isinstance(before, str) and _LINK_OPEN.search(before)
         return Place.URL if is_in_link and tag.name not in URL_TAGS else place
 
     def render(self, values: Mapping[str, str]) -> str:
         """The text for one reader; a missing or empty value becomes the tag's fallback."""
-        return "".join(
-            part
-            if isinstance(part, str)
-            else escape(values.get(part.tag.name, "").strip() or part.tag.fallback, part.place)
-            for part in self._parts
-        )
+        return "".join(part if isinstance(part, str) else part.fill(values) for part in self.parts)
 
 
 def split(source: str) -> list[str | Tag]:

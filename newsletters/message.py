@@ -75,6 +75,17 @@ def message_id(envelope: Envelope, delivery_id: int) -> str:
     return f"<{mark}.{digest}@{envelope.sender.domain}>"
 
 
+@dataclass(frozen=True)
+class Own:
+    """What in the head of a mail is one reader's own, as it is written on the wire."""
+
+    to: str
+    subject: str
+    date: str
+    message_id: str
+    unsubscribe_url: str
+
+
 def build(
     envelope: Envelope,
     *,
@@ -87,35 +98,40 @@ def build(
     unsubscribe_url: str,
     date: datetime,
 ) -> bytes:
-    """The whole mail with CRLF line ends, not yet dot-stuffed; signed where this installation signs (DKIM).
+    """The whole mail with CRLF line ends, not yet dot-stuffed; signed where this installation signs (DKIM)."""
+    own = Own(
+        address(to_name, to_email, "To"), unstructured(subject, "Subject"), format_datetime(date),
+        message_id(envelope, delivery_id), unsubscribe_url,
+    )  # fmt: skip
+    return dkim_signing.sign(compose(envelope, own, quoted_printable(text), quoted_printable(html)))
+
+
+def compose(envelope: Envelope, own: Own, text: bytes, html: bytes) -> bytes:
+    """The mail of its parts, which are encoded already.
 
     List-Unsubscribe and List-Unsubscribe-Post are one line each (RFC 2369, RFC 8058), List-Id as in RFC 2919.
     """
-    identifier = message_id(envelope, delivery_id)
-    boundary = f"=_{hashlib.sha256(identifier.encode()).hexdigest()[:20]}"
+    sender = envelope.sender
     lines = [
-        *_whose(envelope.sender, to_name, to_email),
-        f"Subject: {unstructured(subject, 'Subject')}",
-        f"Date: {format_datetime(date)}",
-        f"Message-ID: {identifier}",
-        *_list_headers(envelope, unsubscribe_url),
+        f"From: {address(sender.name, sender.email, 'From')}",
+        f"To: {own.to}",
+        *([f"Reply-To: {address('', sender.reply_to, 'Reply-To')}"] if sender.reply_to else []),
+        f"Subject: {own.subject}",
+        f"Date: {own.date}",
+        f"Message-ID: {own.message_id}",
+        *_list_headers(envelope, own.unsubscribe_url),
         "Precedence: bulk",
         "Auto-Submitted: auto-generated",
         "X-Auto-Response-Suppress: OOF, AutoReply",
         f"Feedback-ID: {envelope.feedback_id}",
         "MIME-Version: 1.0",
     ]
+    # "=_" cannot stand in quoted-printable, nor in base64.
+    boundary = f"=_{hashlib.sha256(envelope.key.encode()).hexdigest()[:20]}"
     content = _several("alternative", boundary, [_part("plain", text), _part("html", html)])
     if envelope.attachment:
         content = _several("mixed", f"{boundary}m", [content, [envelope.attachment]])
-    return dkim_signing.sign(b"\r\n".join([*(line.encode("utf-8") for line in lines), *content, b""]))
-
-
-def _whose(sender: Sender, to_name: str, to_email: str) -> list[str]:
-    lines = [f"From: {address(sender.name, sender.email, 'From')}", f"To: {address(to_name, to_email, 'To')}"]
-    if sender.reply_to:
-        lines.append(f"Reply-To: {address('', sender.reply_to, 'Reply-To')}")
-    return lines
+    return b"\r\n".join([*(line.encode("utf-8") for line in lines), *content, b""])
 
 
 def _list_headers(envelope: Envelope, unsubscribe_url: str) -> list[str]:
@@ -153,12 +169,12 @@ def _filename(name: str) -> str:
     return name if len(name) <= 70 else f"{name[:60]}{PurePath(name).suffix[:10]}"
 
 
-def _part(subtype: str, content: str) -> list[bytes]:
+def _part(subtype: str, encoded: bytes) -> list[bytes]:
     return [
         f"Content-Type: text/{subtype}; charset=utf-8".encode(),
         b"Content-Transfer-Encoding: quoted-printable",
         b"",
-        quoted_printable(content),
+        encoded,
     ]
 
 

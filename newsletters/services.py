@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
-from newsletters import addresses, approval, lanes, segments, sending, suppressions
+from newsletters import addresses, approval, deliveries, lanes, segments, sending, suppressions
 from newsletters.models import Delivery, Issue, List, Newsletter, Suppression
 from runs import audit, clock, offered_files
 from runs.audit import Actor
@@ -155,7 +155,7 @@ def cancel_issue(actor: Actor, issue_id: int, reason: str = "") -> Issue:
     if not _is_being_sent(issue):  # otherwise the run that sends it sees the cancellation and tidies up
         with transaction.atomic():
             lanes.settle_abandoned(issue)
-            lanes.leave_out_open(issue_id, "The issue was cancelled.")
+            deliveries.leave_out_open(issue_id, "The issue was cancelled.")
     issue.refresh_from_db()
     return issue
 
@@ -167,7 +167,7 @@ def retry_failed(actor: Actor, issue_id: int) -> Run:
     if issue.state != Issue.State.SENT_WITH_PROBLEMS or not issue.failed:
         raise ValidationError("Nothing failed in this issue, or it has not ended yet.")
     with transaction.atomic():
-        number = lanes.reopen(issue_id, Delivery.State.FAILED)
+        number = deliveries.reopen(issue_id, Delivery.State.FAILED)
         Issue.objects.filter(pk=issue_id).update(state=Issue.State.RUNNING, finished_at=None)
         run = _start_rest(actor, issue)
         audit.record(actor, "tried the failed again", issue, after={"recipients": number, "run": run.pk})
@@ -210,7 +210,7 @@ def decide_uncertain(
         if chosen == []:
             raise ValidationError("Choose at least one mail that is uncertain.")
         if send_again:
-            number = lanes.reopen(issue_id, Delivery.State.UNCERTAIN, chosen)
+            number = deliveries.reopen(issue_id, Delivery.State.UNCERTAIN, chosen)
             Issue.objects.filter(pk=issue_id).update(state=Issue.State.RUNNING, finished_at=None)
             run = _start_rest(actor, issue)
         else:

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from newsletters import audience, content, links, merge_fields, message, sending, smtp
 from newsletters.models import List, Subscriber, Subscription
+from newsletters.smtp_replies import Dropped, Fate, ServerTrouble, Unanswered
 from runs import clock
 from runs.tasks import JobFailed, RunContext
 
@@ -62,21 +63,18 @@ def _mail(place: Subscription, reader: Subscriber, chosen: List) -> bytes:
 
 
 def _hand_over(place: Subscription, mail: bytes) -> None:
-    connection = smtp.Connection()
     sender = parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
     try:
-        outcome = connection.send(sender, place.subscriber.email_norm, mail, lambda: None)
-    except (smtp.ServerTrouble, smtp.Dropped) as trouble:
+        outcome = smtp.send_one(smtp.Mail(sender, place.subscriber.email_norm, mail))
+    except (ServerTrouble, Dropped) as trouble:
         _unmark(place)
         raise JobFailed(f"The welcome mail could not be handed to the mail server ({trouble}).") from trouble
-    except smtp.Unanswered as silence:
+    except Unanswered as silence:
         raise JobFailed(f"Nobody knows whether the welcome mail arrived ({silence}).", may_retry=False) from silence
-    finally:
-        connection.close()
-    if outcome.fate is smtp.Fate.SENT:
+    if outcome.fate is Fate.SENT:
         return
     _unmark(place)
-    raise JobFailed(f"The mail server refused it: {outcome.reply}.", may_retry=outcome.fate is smtp.Fate.LATER)
+    raise JobFailed(f"The mail server refused it: {outcome.reply}.", may_retry=outcome.fate is Fate.LATER)
 
 
 def _unmark(place: Subscription) -> None:

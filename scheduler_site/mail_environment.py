@@ -17,6 +17,31 @@ _DOMAIN = re.compile(r"(?=.{4,190}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9
 _SELECTOR = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
+SENDING_MODES = ("strict", "fast")
+_DOMAIN_LIMIT = re.compile(r"([a-z0-9.-]+)=([1-9][0-9]{0,7})/(second|minute|hour|day)")
+
+
+def sending_mode(env: Environment) -> str:
+    """How many mails may be in doubt when a process that sends is killed."""
+    mode = env.text("SENDING_MODE", "strict").lower()
+    if mode not in SENDING_MODES:
+        raise ConfigurationError(f"SENDING_MODE is {mode!r}; write strict or fast.")
+    return mode
+
+
+def domain_limits(env: Environment) -> dict[str, tuple[int, str]]:
+    """How many mails single mail providers get from us, as (number, period)."""
+    limits = {}
+    for part in env.listed("SENDING_DOMAIN_LIMITS", ""):
+        match = _DOMAIN_LIMIT.fullmatch(part.lower())
+        if match is None:
+            raise ConfigurationError(
+                f"SENDING_DOMAIN_LIMITS has {part!r}; write limits such as gmail.com=20/second,example.org=500/hour."
+            )
+        limits[match[1]] = (int(match[2]), match[3])
+    return limits
+
+
 def bounce_domain(env: Environment) -> str:
     """The domain that bounces come back to; empty where they go to the newsletter's own address."""
     domain = env.text("BOUNCE_DOMAIN").lower().rstrip(".")

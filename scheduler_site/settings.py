@@ -170,6 +170,12 @@ MAIL_PROVIDER, ANYMAIL = mail_environment.provider(env)
 DKIM_KEY, DKIM_SELECTOR, DKIM_DOMAIN = mail_environment.dkim(env)
 if DKIM_KEY:
     EMAIL_BACKEND = "newsletters.dkim_signing.SigningBackend"
+# How newsletters are handed to the mail server (docs/operations.md).
+SENDING_MODE = mail_environment.sending_mode(env)
+SENDING_CONNECTIONS = env.number("SENDING_CONNECTIONS", 8, minimum=1)
+SENDING_PROCESSES = env.number("SENDING_PROCESSES", 2, minimum=1)
+SENDING_DOMAIN_LIMITS = mail_environment.domain_limits(env)
+SENDING_JOURNALS = env.text("SENDING_JOURNALS", str(DATA_DIR / "journals"))
 LOCAL_MAILBOX_DIR = DATA_DIR / "mailbox"
 
 # Feeds and links are fetched from public addresses only; an intranet's feed needs its network named here.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from newsletters.models.audience import List, Segment, Subscriber, SubscriberField, Subscription, Suppression
 from newsletters.models.content import Format, LetterTemplate
-from newsletters.models.delivery import Delivery, Lane
+from newsletters.models.delivery import Delivery, Lane, Pace
 from newsletters.models.imports import ImportJob, ImportProblem
 from newsletters.models.issue import Issue
 from newsletters.models.library import FeedbackMessage, FormPost, Image, ImageSize
@@ -27,6 +27,7 @@ __all__ = [
     "Link",
     "List",
     "Newsletter",
+    "Pace",
     "ReaderEvent",
     "Segment",
     "Subscriber",

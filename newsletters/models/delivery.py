@@ -59,22 +59,33 @@ class Delivery(models.Model):
 
 
 class Lane(models.Model):
-    """The right to send an issue's mails one after another, and the journal of the mail in hand.
+    """The right of one process to send mails of an issue, for as long as it shows that it lives.
 
-    Whoever takes the lane raises ``fence``; a former holder that comes back can write nothing more.
-    Within one claimed batch mails go out in order of id: those up to ``sent_through`` were accepted by the
-    server, and ``in_hand`` is the only one of which nobody knows when the holder was killed.
+    Whoever takes the lane gets a ``fence`` that none of the issue's lanes had before; a former holder that comes back
+    can write nothing more. What the holder was doing when it was killed stands in its journal (newsletters/journal.py).
     """
 
     issue = models.ForeignKey(Issue, on_delete=models.CASCADE, related_name="lanes")
-    number = models.PositiveSmallIntegerField(default=0)
+    number = models.PositiveSmallIntegerField(default=0, help_text="0 for the run's own; the others help.")
     run_id = models.BigIntegerField(null=True)
     fence = models.BigIntegerField(default=0)
-    in_hand = models.BigIntegerField(null=True)
-    sent_through = models.BigIntegerField(default=0)
+    holder = models.CharField(max_length=120, blank=True, help_text="The process; empty when nobody holds it.")
+    lease_until = models.DateTimeField(null=True, help_text="How long the holder is believed to live.")
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["issue", "number"], name="lane_once")]
 
     def __str__(self) -> str:
         return f"lane {self.number} of issue {self.issue_id}"
+
+
+class Pace(models.Model):
+    """When the next mail of a rate may go, where the broker is no Redis (newsletters/pacing.py)."""
+
+    key = models.CharField(max_length=300, unique=True)
+    next_at = models.FloatField(default=0, help_text="Seconds since 1970; 0 for never asked before.")
+    cap = models.FloatField(default=0, help_text="Mails a second after a server's complaint; 0 for none.")
+    capped_at = models.FloatField(default=0)
+
+    def __str__(self) -> str:
+        return self.key

@@ -16,7 +16,7 @@ _CLICK_ONLY = """() => [...document.querySelectorAll('#content [x-on\\\\:click],
 
 def use_theme(page: Page, theme: str) -> None:
     """light or dark, from the next page on."""
-    page.add_init_script(f"localStorage.setItem('_x_adminTheme', JSON.stringify('{theme}'))")
+    page.add_init_script(f"if (window === window.top) localStorage.setItem('_x_adminTheme', JSON.stringify('{theme}'))")
 
 
 def faults(page: Page, *, context: str = "#content") -> list[object]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from newsletters import addresses, sending
+from newsletters import addresses, deliveries, lanes, sender, smtp_pool
 from newsletters.models import Issue, List, Newsletter, Subscriber, Subscription
 from runs import ledger
 from runs.models import Run
@@ -25,11 +25,28 @@ def smtp_server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator
     """Takes every mail unless the test says otherwise; waits between tries are short."""
     server = SmtpServer().start()
     point_at(settings, server)
-    monkeypatch.setattr(sending, "RECONNECT_SECONDS", (0.01, 0.01, 0.01, 0.01))
-    monkeypatch.setattr(sending, "TRY_AGAIN_SECONDS", (0, 0, 0))
-    monkeypatch.setattr(sending, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(smtp_pool, "RECONNECT_SECONDS", (0.01, 0.01, 0.01, 0.01))
+    monkeypatch.setattr(sender, "TRY_AGAIN_SECONDS", (0, 0, 0))
+    monkeypatch.setattr(sender, "LOOK_SECONDS", 0.02)
+    # One connection, so that the order in which a server misbehaves is the order of the readers; no broker runs here.
+    settings.SENDING_CONNECTIONS, settings.SENDING_PROCESSES, settings.BROKER_URL = 1, 1, "memory://"
     yield server
     server.stop()
+
+
+def between_mails(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], object]) -> None:
+    """Lets the sending loop look after every mail, and calls ``act`` with how many were handed over by then."""
+    flush, handed_over = deliveries.flush, [0]
+
+    def flush_and_act(hold: lanes.Hold, settled: deliveries.Settled) -> None:
+        flush(hold, settled)
+        number = len(settled.sent) + len(settled.decisions)
+        handed_over[0] += number
+        if number:
+            act(handed_over[0])
+
+    monkeypatch.setattr(deliveries, "flush", flush_and_act)
+    monkeypatch.setattr(sender, "LOOK_SECONDS", 0.0)
 
 
 def point_at(settings: Settings, server: SmtpServer) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.exceptions import PermissionDenied, ValidationError
 
-from newsletters import lanes, preparing, services
+from newsletters import deliveries, journal, lanes, preparing, services
 from newsletters.models import Delivery, Issue, Lane, List, Newsletter
-from runs import ledger
+from runs import clock, ledger
 from runs.models import AuditEntry, Run
 from runs.states import State, Trigger
-from tests.newsletters.conftest import DUE, add_readers
+from tests.newsletters.conftest import DUE, add_readers, between_mails
 from tests.newsletters.smtp_server import SmtpServer
 
 Perform = Callable[..., Run]
@@ -28,31 +30,22 @@ def sender() -> User:
     return user
 
 
-def during(smtp_server: SmtpServer, number: int, act: Callable[[], object]) -> None:
-    """Does something from the loop's own thread when the given mail is being built."""
-    done: list[bool] = []
-    original = preparing.envelope_sender
-
-    def hook(issue: Issue, delivery_id: int) -> str:
-        if len(smtp_server.received) >= number and not done:
-            done.append(True)
-            act()
-        return original(issue, delivery_id)
-
-    preparing.envelope_sender = hook
-
-
-@pytest.fixture(autouse=True)
-def _restore_envelope_sender(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparing, "envelope_sender", preparing.envelope_sender)
+def during(monkeypatch: pytest.MonkeyPatch, at: int, act: Callable[[], object]) -> None:
+    """Calls ``act`` once so many mails were handed over, as if staff had just clicked."""
+    between_mails(monkeypatch, lambda number: act() if number == at else None)
 
 
 def test_pause_stops_and_resume_sends_exactly_the_rest(
-    letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform, sender: User
+    letter: Newsletter,
+    city_news: List,
+    smtp_server: SmtpServer,
+    perform: Perform,
+    sender: User,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     readers = add_readers(city_news, 60)
     smtp_server.seconds_per_mail = 0.005
-    during(smtp_server, 20, lambda: services.pause_issue(sender, Issue.objects.get().pk, "a typo"))
+    during(monkeypatch, 20, lambda: services.pause_issue(sender, Issue.objects.get().pk, "a typo"))
     run = perform(letter)
     issue = Issue.objects.get()
     assert run.state == State.SUCCEEDED
@@ -72,11 +65,16 @@ def test_pause_stops_and_resume_sends_exactly_the_rest(
 
 
 def test_cancel_leaves_the_rest_out(
-    letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform, sender: User
+    letter: Newsletter,
+    city_news: List,
+    smtp_server: SmtpServer,
+    perform: Perform,
+    sender: User,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     add_readers(city_news, 60)
     smtp_server.seconds_per_mail = 0.005
-    during(smtp_server, 20, lambda: services.cancel_issue(sender, Issue.objects.get().pk))
+    during(monkeypatch, 20, lambda: services.cancel_issue(sender, Issue.objects.get().pk))
     run = perform(letter)
     issue = Issue.objects.get()
     assert run.result == f"Cancelled after {issue.sent} of 60."
@@ -87,11 +85,11 @@ def test_cancel_leaves_the_rest_out(
 
 
 def test_a_cancelled_run_pauses_the_issue(
-    letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform
+    letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_readers(city_news, 60)
     smtp_server.seconds_per_mail = 0.05
-    during(smtp_server, 3, lambda: Run.objects.update(cancel_requested_at=DUE))
+    during(monkeypatch, 3, lambda: Run.objects.update(cancel_requested_at=DUE))
     # Progress asks the ledger at most once a second, and a cancelled run stops there.
     run = perform(letter)
     issue = Issue.objects.get()
@@ -122,32 +120,46 @@ def test_an_issue_whose_worker_died_can_be_resumed(
     )
     hold = lanes.take(issue, run.pk)
     Issue.objects.filter(pk=issue.pk).update(state=Issue.State.RUNNING, run_id=run.pk)
-    batch = lanes.claim(hold, 3)
-    lanes.begin(hold, batch.rows[0].id)
-    lanes.accepted(hold, batch.rows[0].id)
-    lanes.begin(hold, batch.rows[1].id)
+    rows = deliveries.claim(hold, 3).rows
+    book = journal.Journal(journal.path(issue.pk, hold.fence))
+    book.begin(rows[0].id)
+    book.settle(rows[0].id, is_taken=True)
+    book.begin(rows[1].id)
     issue.refresh_from_db()
     assert not services.can_resume(issue)  # its run is still open
     Run.objects.filter(pk=run.pk).update(state=State.FAILED)
+    silence_holder()
     assert services.can_resume(issue)
     services.resume_issue(None, issue.pk)
     assert perform(issue).result == "3 sent, 1 uncertain."
     assert smtp_server.recipients == ["reader2@example.org", "reader3@example.org"]
 
 
-def test_a_zombie_can_neither_send_nor_write(letter: Newsletter, city_news: List) -> None:
+def silence_holder() -> None:
+    """As if the process that holds the lanes had been asleep for longer than it is believed."""
+    Lane.objects.update(lease_until=clock.now() - timedelta(seconds=1))
+
+
+def test_a_zombie_can_neither_send_nor_write(
+    letter: Newsletter, city_news: List, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add_readers(city_news, 3)
     issue = preparing.issue_for(letter, DUE)
     zombie = lanes.take(issue, 1)
-    rows = lanes.claim(zombie, 3).rows
-    lanes.begin(zombie, rows[0].id)
+    rows = deliveries.claim(zombie, 3).rows
+    journal.Journal(journal.path(issue.pk, zombie.fence)).begin(rows[0].id)
+    with pytest.raises(lanes.LaneBusy):
+        lanes.take(issue, 2)
+    silence_holder()
+    asleep = time.clock_gettime(time.CLOCK_BOOTTIME) + lanes.HOLD_SECONDS
+    monkeypatch.setattr(lanes, "_now", lambda: asleep)
+    assert not zombie.is_valid, "it asks before each final dot"
     owner = lanes.take(issue, 2)
+    assert owner.is_valid
     for write in (
-        lambda: lanes.begin(zombie, rows[1].id),
-        lambda: lanes.accepted(zombie, rows[0].id),
-        lambda: lanes.refuse(zombie, rows[1], 550, ""),
-        lambda: lanes.flush(zombie),
-        lambda: lanes.claim(zombie, 1),
+        lambda: deliveries.flush(zombie, deliveries.Settled(sent=[rows[1].id])),
+        lambda: deliveries.flush(zombie, deliveries.Settled()),
+        lambda: deliveries.claim(zombie, 1),
     ):
         with pytest.raises(ledger.LeaseLost):
             write()
@@ -157,7 +169,7 @@ def test_a_zombie_can_neither_send_nor_write(letter: Newsletter, city_news: List
         Delivery.State.UNCERTAIN: 1,
         Delivery.State.PENDING: 2,
     }
-    assert [row.id for row in lanes.claim(owner, 5).rows] == [row.id for row in rows[1:]]
+    assert [row.id for row in deliveries.claim(owner, 5).rows] == [row.id for row in rows[1:]]
 
 
 def test_try_again_reaches_the_failed_and_nobody_else(

@@ -33,7 +33,7 @@ run_job(int(sys.argv[1]))
 """
 
 
-def start_worker(run: Run, server: SmtpServer) -> subprocess.Popen[bytes]:
+def start_worker(run: Run, server: SmtpServer, connections: str = "8") -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "scheduler_site.settings",
@@ -41,6 +41,7 @@ def start_worker(run: Run, server: SmtpServer) -> subprocess.Popen[bytes]:
         "SECRET_KEY": settings.SECRET_KEY,
         "PUBLIC_URL": "https://news.example.org",
         "EMAIL_URL": f"smtp://127.0.0.1:{server.port}",
+        "SENDING_CONNECTIONS": connections,
     }
     root = Path(__file__).resolve().parents[2]
     return subprocess.Popen([sys.executable, "-c", WORKER, str(run.pk)], env=environment, cwd=root)
@@ -114,7 +115,7 @@ def test_killed_at_an_exact_moment(
             time.sleep(0.05)
 
     setattr(smtp_server, f"on_{moment}", kill_at)
-    workers.append(start_worker(run, smtp_server))
+    workers.append(start_worker(run, smtp_server, connections="1"))
     assert workers[0].wait(timeout=60) == -signal.SIGKILL
     hand_over(run)
     setattr(smtp_server, f"on_{moment}", lambda *_: None)

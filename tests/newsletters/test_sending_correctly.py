@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from newsletters import lanes, preparing, sending, services, standstill
+from newsletters import deliveries, preparing, services, standstill
 from newsletters.models import Delivery, Issue, LetterTemplate, List, Newsletter
 from runs import clock, ledger
 from runs.models import Run
@@ -21,7 +21,7 @@ from runs.tasks import RunContext
 from schedules import planner
 from schedules.models import Schedule
 from schedules.tasks import run_job
-from tests.newsletters.conftest import DUE, add_readers
+from tests.newsletters.conftest import DUE, add_readers, between_mails
 from tests.newsletters.people import weekly
 from tests.newsletters.smtp_server import SmtpServer
 
@@ -35,23 +35,11 @@ MONDAY = datetime(2026, 11, 23, 8, tzinfo=UTC)
 def assert_accounted_for(issue: Issue) -> None:
     """The identity: planned is sent + failed + left out + uncertain, by the counters and by the rows."""
     issue.refresh_from_db()
-    counted = lanes.count_states(issue.pk)
+    counted = deliveries.count_states(issue.pk)
     ends = (Delivery.State.SENT, Delivery.State.FAILED, Delivery.State.SKIPPED, Delivery.State.UNCERTAIN)
     by_rows = [counted.get(state, 0) for state in ends]
     assert [issue.sent, issue.failed, issue.skipped, issue.uncertain] == by_rows
     assert sum(by_rows) == issue.planned == sum(counted.values())
-
-
-def at_mail(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None]) -> None:
-    """Calls ``act`` with the running number of each mail, from the sending loop itself, before it is handed over."""
-    original, number = preparing.envelope_sender, [0]
-
-    def hook(issue: Issue, delivery_id: int) -> str:
-        number[0] += 1
-        act(number[0])
-        return original(issue, delivery_id)
-
-    monkeypatch.setattr(preparing, "envelope_sender", hook)
 
 
 def set_clock(monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:
@@ -77,7 +65,6 @@ def test_pauses_at_random_stop_after_the_mail_in_hand_and_resume_exactly_the_res
     letter: Newsletter, city_news: List, smtp_server: SmtpServer, perform: Perform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = {reader.email for reader in add_readers(city_news, 150)}
-    monkeypatch.setattr(sending, "LOOK_SECONDS", 0.0)  # it looks between any two mails
     pauses = sorted(random.Random(6).sample(range(1, 150), 25))
     paused_at: list[int] = []
 
@@ -87,11 +74,11 @@ def test_pauses_at_random_stop_after_the_mail_in_hand_and_resume_exactly_the_res
             paused_at.append(len(smtp_server.received))
             services.pause_issue(None, Issue.objects.get().pk, "again")
 
-    at_mail(monkeypatch, maybe_pause)
+    between_mails(monkeypatch, maybe_pause)
     perform(letter)
     issue = Issue.objects.get()
     while issue.state == Issue.State.PAUSED:
-        assert len(smtp_server.received) == paused_at[-1] + 1  # the mail in hand, and no other
+        assert len(smtp_server.received) == paused_at[-1]  # none after the mail in hand
         assert issue.sent == len(smtp_server.received)
         assert not issue.deliveries.filter(state=Delivery.State.CLAIMED).exists()
         perform(issue, run=services.resume_issue(None, issue.pk))
@@ -132,7 +119,7 @@ def test_what_staff_change_while_it_is_sent_changes_no_mail_of_it(
         Newsletter.objects.update(subject=f"Changed {number}", body="Changed", from_email="x@example.org", name="Other")
         LetterTemplate.objects.update(source=f"<h1>{number}</h1>{{{{ content }}}}")
 
-    at_mail(monkeypatch, change)
+    between_mails(monkeypatch, change)
     perform(Newsletter.objects.get())
     issue = Issue.objects.get()
     said = {
@@ -155,7 +142,7 @@ def test_a_faster_rate_is_not_waited_out(
         if number == 1:
             services.change_rate(None, Issue.objects.get().pk, None, "minute")
 
-    at_mail(monkeypatch, speed_up)
+    between_mails(monkeypatch, speed_up)
     assert perform(letter).result == "10 sent."
     assert time.monotonic() - started < 20
 

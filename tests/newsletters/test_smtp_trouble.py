@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from newsletters import sending, services
+from newsletters import sender, services, smtp_pool
 from newsletters.models import Delivery, Issue, List, Newsletter
 from runs.models import Run
 from runs.states import State
@@ -155,7 +155,7 @@ def test_put_off_too_often_has_failed_with_the_reason(
     assert (failed.code, failed.text, failed.attempts) == (
         452,
         "4.2.2 mailbox full",
-        1 + len(sending.TRY_AGAIN_SECONDS),
+        1 + len(sender.TRY_AGAIN_SECONDS),
     )
 
 
@@ -207,8 +207,8 @@ def test_a_server_that_never_answers_is_left_alone_soon(
     run = perform(letter)
     assert "does not answer any more" in run.error
     assert states(Issue.objects.get()) == {
-        Delivery.State.UNCERTAIN: sending.UNANSWERED_IN_A_ROW,
-        Delivery.State.PENDING: 10 - sending.UNANSWERED_IN_A_ROW,
+        Delivery.State.UNCERTAIN: smtp_pool.UNANSWERED_IN_A_ROW,
+        Delivery.State.PENDING: 10 - smtp_pool.UNANSWERED_IN_A_ROW,
     }
 
 

@@ -35,18 +35,14 @@ class Pattern:
     """(weekday, which one in the month), -1 for the last."""
 
     def matches(self, wall: datetime) -> bool:
+        if wall.minute not in self.minutes or wall.hour not in self.hours or wall.month not in self.months:
+            return False
         is_last = self.last_day and (wall + timedelta(days=1)).day == 1
         weekday = wall.isoweekday() % 7
         which = {(weekday, (wall.day + 6) // 7)} | (
             {(weekday, -1)} if (wall + timedelta(days=7)).month != wall.month else set()
         )
-        return (
-            wall.minute in self.minutes
-            and wall.hour in self.hours
-            and wall.month in self.months
-            and (wall.day in self.days or is_last)
-            and (weekday in self.weekdays or bool(which & self.counted))
-        )
+        return (wall.day in self.days or is_last) and (weekday in self.weekdays or bool(which & self.counted))
 
 
 def field(low: int, high: int) -> st.SearchStrategy[tuple[str, frozenset[int]]]:
@@ -77,30 +73,41 @@ def field(low: int, high: int) -> st.SearchStrategy[tuple[str, frozenset[int]]]:
 NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
+# Strategies are checked when they are first drawn from: made once, not for each example.
+PLAIN_WEEKDAYS = st.one_of(st.just(("*", frozenset(range(7)))), field(0, 6))
+COUNTED_WEEKDAYS = st.sets(st.tuples(st.integers(0, 6), st.sampled_from([1, 2, 3, 4, 5, -1])), min_size=1, max_size=3)
+FEW_WEEKDAYS = st.sets(st.integers(0, 6), max_size=2)
+MINUTES = field(0, 59)
+HOURS = st.one_of(
+    field(0, 23), st.sampled_from([("0", frozenset({0})), ("2", frozenset({2})), ("1,2", frozenset({1, 2}))])
+)
+DAYS = st.one_of(st.just(("*", frozenset(range(1, 32)))), field(1, 31))
+MONTHS = st.one_of(st.just(("*", frozenset(range(1, 13)))), field(1, 12))
+EITHER = st.booleans()
+
+
 @st.composite
 def weekday_fields(draw: st.DrawFn) -> tuple[str, frozenset[int], frozenset[tuple[int, int]]]:
     """Plain, counted (mon#2), last (5L) or mixed weekdays."""
-    if draw(st.booleans()):
-        text, weekdays = draw(st.one_of(st.just(("*", frozenset(range(7)))), field(0, 6)))
+    if draw(EITHER):
+        text, weekdays = draw(PLAIN_WEEKDAYS)
         return text, weekdays, frozenset()
-    counted = draw(st.sets(st.tuples(st.integers(0, 6), st.sampled_from([1, 2, 3, 4, 5, -1])), min_size=1, max_size=3))
-    plain = draw(st.sets(st.integers(0, 6), max_size=2))
+    counted, plain = draw(COUNTED_WEEKDAYS), draw(FEW_WEEKDAYS)
     words = [f"{day}L" if which == -1 else f"{NAMES[day]}#{which}" for day, which in sorted(counted)]
     return ",".join([*map(str, sorted(plain)), *words]), frozenset(plain), frozenset(counted)
 
 
+WEEKDAYS = weekday_fields()
+
+
 @st.composite
 def patterns(draw: st.DrawFn) -> Pattern:
-    minute, minutes = draw(field(0, 59))
-    hour, hours = draw(
-        st.one_of(
-            field(0, 23), st.sampled_from([("0", frozenset({0})), ("2", frozenset({2})), ("1,2", frozenset({1, 2}))])
-        )
-    )
-    day, days = draw(st.one_of(st.just(("*", frozenset(range(1, 32)))), field(1, 31)))
-    last = draw(st.booleans()) and day != "*"
-    month, months = draw(st.one_of(st.just(("*", frozenset(range(1, 13)))), field(1, 12)))
-    weekday, weekdays, counted = draw(weekday_fields())
+    minute, minutes = draw(MINUTES)
+    hour, hours = draw(HOURS)
+    day, days = draw(DAYS)
+    last = draw(EITHER) and day != "*"
+    month, months = draw(MONTHS)
+    weekday, weekdays, counted = draw(WEEKDAYS)
     if len(days) == 31:
         last = False
     text = f"{minute} {hour} {day}{',L' if last else ''} {month} {weekday}"
@@ -138,8 +145,9 @@ def oracle(pattern: Pattern, zone_name: str, start: datetime, minutes: int) -> l
     seen_until = None
     # Six hours earlier, so that a doubled hour that began before the window is known to be the second one.
     for moment, wall in walk(zone_name, start - timedelta(hours=6), minutes + 360):
-        if follows_elapsed_time:
+        if follows_elapsed_time or (seen_until is not None and wall - seen_until == MINUTE):
             is_due = pattern.matches(wall)
+            seen_until = wall
         else:
             candidates = []
             if seen_until is None or wall > seen_until:

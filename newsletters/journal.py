@@ -1,0 +1,72 @@
+"""The journal of a hold: which mail's final dot is about to be sent, and what the server said.
+
+A file of its own, written before and after each dot without buffering: what was written survives ``kill -9`` of the
+process (not a power cut). It holds numbers of deliveries and no address.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from pathlib import Path
+
+from django.conf import settings
+
+
+class Word(Enum):
+    """The last word about a delivery."""
+
+    BEGUN = b"T"
+    """The dot was about to be sent; no answer is known."""
+    TAKEN = b"S"
+    TURNED_DOWN = b"N"
+
+
+class Journal:
+    """Append-only; :meth:`begin` returns when the line is with the operating system."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+
+    def begin(self, delivery_id: int) -> None:
+        """Before the final dot. Raises OSError, and then the dot must not be sent."""
+        self._write(Word.BEGUN, delivery_id)
+
+    def settle(self, delivery_id: int, *, is_taken: bool) -> None:
+        """After the answer. Raises OSError."""
+        self._write(Word.TAKEN if is_taken else Word.TURNED_DOWN, delivery_id)
+
+    def close(self) -> None:
+        """The file stays for whoever settles the hold."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _write(self, word: Word, delivery_id: int) -> None:
+        line = b"%s%d\n" % (word.value, delivery_id)
+        if os.write(self._file, line) != len(line):  # a disk that is full takes a part
+            raise OSError(f"The journal {self._path} takes no more.")
+
+
+def path(issue_id: int, fence: int) -> Path:
+    """Where the journal of one hold is kept on this computer."""
+    return Path(settings.SENDING_JOURNALS) / f"{issue_id}-{fence}"
+
+
+def read(issue_id: int, fence: int) -> dict[int, Word] | None:
+    """The last word about each delivery; None when there is no such journal here."""
+    try:
+        data = path(issue_id, fence).read_bytes()
+    except FileNotFoundError:
+        return None
+    words = {word.value: word for word in Word}
+    # What comes after the last line end was cut off in the middle: its dot was never sent.
+    lines = data[: data.rfind(b"\n") + 1].splitlines()
+    return {int(line[1:]): words[line[:1]] for line in lines if line[:1] in words and line[1:].isdigit()}
+
+
+def remove(issue_id: int, fence: int) -> None:
+    """Once all that it says is in the database."""
+    path(issue_id, fence).unlink(missing_ok=True)

@@ -1,0 +1,215 @@
+"""Several connections that share one line of mails. It knows the mail server and the journal, and no database.
+
+It works only while :meth:`Pool.run` does: between two calls its caller talks to the database in the same thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import Protocol
+
+from newsletters.deliveries import Row
+from newsletters.journal import Journal
+from newsletters.smtp import Connection, Mail, Server
+from newsletters.smtp_replies import Dropped, Fate, Outcome, Reply, ServerTrouble, Unanswered
+
+RECONNECT_SECONDS = (0.5, 1, 2, 4)
+UNANSWERED_IN_A_ROW = 3
+
+
+class Owner(Protocol):
+    """Whoever the pool sends for."""
+
+    def mail_of(self, row: Row) -> Mail:
+        """The mail of one recipient."""
+
+    def note(self, row: Row, outcome: Outcome) -> None:
+        """What became of it. Raises ServerTrouble to stop everything."""
+
+    def may_send(self) -> bool:
+        """Asked before each final dot."""
+
+
+class Pool:
+    """Mails wait in a line; each connection takes the next.
+
+    In strict mode one mail at a time is between its final dot and the answer: when the process is killed, nobody knows
+    about that one. Otherwise it is one for each connection, which is faster where the server is far away.
+    """
+
+    def __init__(self, owner: Owner, journal: Journal, *, connections: int, is_strict: bool) -> None:
+        self._owner = owner
+        self._journal = journal
+        self._server = Server.of_settings()
+        self._most = max(1, connections)
+        self._loop = asyncio.new_event_loop()
+        self._gate = asyncio.Semaphore(1 if is_strict else self._most)
+        self._line: deque[Row] = deque()
+        self._idle: list[Connection] = []
+        self._at_work: set[asyncio.Task[None]] = set()
+        self._at_dot: set[asyncio.Task[None]] = set()
+        self._attention = asyncio.Event()
+        self._tells_below = -1
+        self._was_open = False
+        self._drops: Counter[int] = Counter()
+        self._unanswered = 0
+        self._trouble: BaseException | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Mails in the line or in hand."""
+        return len(self._line) + len(self._at_work)
+
+    def feed(self, rows: Iterable[Row]) -> None:
+        """Puts mails at the end of the line."""
+        self._line.extend(rows)
+
+    def run(self, seconds: float, *, low_water: int = 0) -> None:
+        """Sends for so long, or until no more than ``low_water`` mails are left in a line that was longer.
+
+        With 0 seconds it returns after the next outcome.
+
+        Raises:
+            ServerTrouble: nothing more can be sent; what is known was noted.
+        """
+        self._tells_below = low_water if len(self._line) > low_water else -1
+        if seconds <= 0:
+            self._tells_below = len(self._line)
+        self._attention.clear()
+        self._loop.run_until_complete(self._run(seconds))
+        if self._trouble is not None:
+            self.stop()
+            raise self._trouble
+
+    def stop(self) -> None:
+        """Ends after the mails whose final dot is out; those before it were not sent."""
+        self._line.clear()
+        self._loop.run_until_complete(self._stop())
+
+    def close(self) -> None:
+        """Stops and says goodbye."""
+        if self._loop.is_closed():
+            return
+        self.stop()
+        self._loop.run_until_complete(self._quit())
+        self._loop.close()
+
+    async def _run(self, seconds: float) -> None:
+        for _ in range(min(self._most, self.waiting) - len(self._at_work)):
+            task = self._loop.create_task(self._serve())
+            self._at_work.add(task)
+            task.add_done_callback(self._leave)
+        if self._at_work:
+            alarm = self._loop.call_later(seconds, self._attention.set) if seconds > 0 else None
+            await self._attention.wait()
+            if alarm is not None:
+                alarm.cancel()
+
+    async def _stop(self) -> None:
+        for task in self._at_work - self._at_dot:
+            task.cancel()
+        if self._at_work:
+            await asyncio.wait(self._at_work)
+
+    async def _quit(self) -> None:
+        await asyncio.gather(*(connection.quit() for connection in self._idle))
+        await self._loop.shutdown_default_executor()  # it looked up the server's name
+
+    def _leave(self, task: asyncio.Task[None]) -> None:
+        self._at_work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._trouble = self._trouble or error
+        if self._trouble is not None or not self._at_work:
+            self._attention.set()
+
+    async def _serve(self) -> None:
+        """One connection's work: mail after mail until the line is empty or there is trouble."""
+        connection = self._idle.pop() if self._idle else Connection(self._server)
+        try:
+            while self._line and self._trouble is None:
+                row = self._line.popleft()
+                try:
+                    connection = await self._opened(connection)
+                    await self._hand_over(connection, row)
+                except Dropped as dropped:
+                    self._line.appendleft(row)
+                    if dropped.is_too_many and self._was_open and len(self._at_work) > 1:
+                        self._most = len(self._at_work) - 1  # it lets no more connections of ours in than there are
+                        return
+                    await self._wait_after(dropped, row)
+                if len(self._line) <= self._tells_below:
+                    self._attention.set()
+        finally:
+            if connection.is_usable and connection.mails:
+                self._idle.append(connection)
+            else:
+                connection.abort()
+
+    async def _opened(self, connection: Connection) -> Connection:
+        """The connection, or a new one where it has carried enough or was dropped. Raises ServerTrouble, Dropped."""
+        if connection.is_usable:
+            return connection
+        await connection.quit()
+        connection = Connection(self._server)
+        await connection.open()
+        self._was_open = True
+        return connection
+
+    async def _hand_over(self, connection: Connection, row: Row) -> None:
+        """Raises ServerTrouble, Dropped."""
+        outcome = await connection.start(self._owner.mail_of(row))
+        if outcome is None:
+            outcome = await self._end_with_dot(connection, row)
+        self._drops.pop(row.id, None)
+        if outcome.fate is not Fate.UNKNOWN:
+            self._unanswered = 0
+        self._owner.note(row, outcome)
+        if outcome.fate is Fate.UNKNOWN:
+            self._unanswered += 1
+            if self._unanswered >= UNANSWERED_IN_A_ROW:
+                raise ServerTrouble(f"The mail server takes mails but does not answer any more ({outcome.reply.text}).")
+
+    async def _end_with_dot(self, connection: Connection, row: Row) -> Outcome:
+        """The dangerous moment. Nothing that ends the wait for the gate, or happens at it, sends the mail."""
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            await self._gate.acquire()
+        except BaseException:
+            connection.abort()  # without the dot the server throws the mail away
+            raise
+        try:
+            if self._trouble is not None or not self._owner.may_send():
+                connection.abort()
+                raise asyncio.CancelledError
+            self._at_dot.add(task)
+            self._begin(connection, row)
+            try:
+                outcome = await connection.finish()
+            except Unanswered as silence:
+                return Outcome(Fate.UNKNOWN, Reply(0, str(silence)))
+            except (ServerTrouble, Dropped):  # said instead of taking the mail, also after its last line
+                self._journal.settle(row.id, is_taken=False)
+                raise
+            self._journal.settle(row.id, is_taken=outcome.fate is Fate.SENT)
+            return outcome
+        finally:
+            self._at_dot.discard(task)
+            self._gate.release()
+
+    def _begin(self, connection: Connection, row: Row) -> None:
+        try:
+            self._journal.begin(row.id)
+        except OSError as error:
+            connection.abort()
+            raise ServerTrouble(f"What is sent cannot be written down here, so nothing is sent: {error}.") from error
+
+    async def _wait_after(self, dropped: Dropped, row: Row) -> None:
+        """Longer each time; a mail that cannot be handed over at all ends everything. Raises ServerTrouble."""
+        tries = self._drops[row.id]
+        if tries >= len(RECONNECT_SECONDS):
+            raise ServerTrouble(f"The mail server cannot be used: {dropped}.") from dropped
+        self._drops[row.id] += 1
+        await asyncio.sleep(RECONNECT_SECONDS[tries])

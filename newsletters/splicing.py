@@ -1,0 +1,132 @@
+"""The mails of one issue: encoded once, and for each reader only joined with what is their own.
+
+What is the same for everybody goes through quoted-printable a single time. A reader's value stands between two soft
+line breaks (RFC 2045 6.7), so that no line gets longer than is allowed wherever it lands.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+
+from newsletters import dkim_signing, links, mergetags, message, reader_words
+from newsletters.content import Frozen
+from newsletters.deliveries import Row
+from newsletters.mergetags import Place, Slot
+from newsletters.message import Envelope, Own
+
+_SOFT_BREAK = b"=\r\n"
+_LONGEST_PLAIN = 70
+_MARKS = {
+    name: f"\x00{name}\x00" for name in ("to", "subject", "date", "message_id", "unsubscribe_url", "text", "html")
+}
+"""No header and no encoded part can hold these."""
+
+Fill = Callable[[Mapping[str, str]], bytes]
+
+
+class Mould:
+    """One issue's mail, ready for each reader's values."""
+
+    def __init__(
+        self, envelope: Envelope, frozen: Frozen, *, newsletter_id: int, list_ids: tuple[int, ...],
+        kinds: Mapping[str, str],
+    ) -> None:  # fmt: skip
+        self._envelope = envelope
+        self._newsletter_id = newsletter_id
+        self._list_ids = list_ids
+        self._kinds = kinds
+        self._subject = mergetags.Template(frozen.subject, Place.LINE)
+        self._has_same_subject = not any(isinstance(part, Slot) for part in self._subject.parts)
+        parts = {
+            "text": mergetags.Template(frozen.text, Place.TEXT), "html": mergetags.Template(frozen.html, Place.HTML)
+        }  # fmt: skip
+        self._used = {
+            part.tag.name for one in (self._subject, *parts.values()) for part in one.parts if isinstance(part, Slot)
+        }
+        self._has_attributes = bool(self._used - set(mergetags.KNOWN))
+        self._pieces = self._compiled({name: _encoded(part) for name, part in parts.items()})
+        self._date = ("", 0)
+
+    def _compiled(self, parts: dict[str, list[bytes | Slot]]) -> list[bytes | Slot | str]:
+        """The whole mail as bytes, slots, and the names of what :meth:`mail` makes itself."""
+        subject = (
+            message.unstructured(self._subject.render({}), "Subject") if self._has_same_subject else _MARKS["subject"]
+        )
+        own = Own(_MARKS["to"], subject, _MARKS["date"], _MARKS["message_id"], _MARKS["unsubscribe_url"])
+        whole = message.compose(self._envelope, own, _MARKS["text"].encode(), _MARKS["html"].encode())
+        pieces: list[bytes | Slot | str] = []
+        for index, piece in enumerate(whole.split(b"\x00")):
+            if index % 2 == 0:
+                pieces.append(piece)
+            elif (name := piece.decode()) in parts:
+                pieces += parts[name]
+            else:
+                pieces.append(name)
+        return _joined(pieces)
+
+    def mail(self, row: Row, recipient: str) -> bytes:
+        """The reader's mail, signed where this installation signs (DKIM)."""
+        url = links.unsubscribe_url(row.subscriber_id, self._newsletter_id, self._envelope.issue_id, self._list_ids)
+        values = self._values(row, url)
+        own: dict[str, bytes] = {
+            "to": message.address(row.name, recipient, "To").encode(),
+            "date": self._now(),
+            "message_id": message.message_id(self._envelope, row.id).encode(),
+            "unsubscribe_url": url.encode(),
+        }
+        if not self._has_same_subject:
+            own["subject"] = message.unstructured(self._subject.render(values), "Subject").encode()
+        return dkim_signing.sign(
+            b"".join(
+                [
+                    piece if isinstance(piece, bytes) else own[piece] if isinstance(piece, str) else _value(piece.fill(values))
+                    for piece in self._pieces
+                ]
+            )
+        )  # fmt: skip
+
+    def _values(self, row: Row, unsubscribe_url: str) -> dict[str, str]:
+        urls = {"unsubscribe_url": unsubscribe_url}
+        if "view_url" in self._used:
+            urls["view_url"] = links.view_url(self._envelope.issue_id, row.id)
+        if "preferences_url" in self._used:
+            urls["preferences_url"] = links.preferences_url(row.subscriber_id, row.email_norm)
+        attributes = row.merge if self._has_attributes else {}
+        return reader_words.merge_values(row.name, row.email, attributes, urls, self._kinds)
+
+    def _now(self) -> bytes:
+        """The time as RFC 5322 writes it; the same for all mails of one second."""
+        second = int(time.time())
+        if self._date[1] != second:
+            self._date = (formatdate(second), second)
+        return self._date[0].encode()
+
+
+def _encoded(template: mergetags.Template) -> list[bytes | Slot]:
+    """The template's literal text in quoted-printable, a soft break wherever a value begins or ends."""
+    pieces: list[bytes | Slot] = []
+    for part in template.parts:
+        if isinstance(part, Slot):
+            pieces += [_SOFT_BREAK, part, _SOFT_BREAK]
+        elif part:
+            pieces.append(message.quoted_printable(part))
+    return pieces
+
+
+def _value(value: str) -> bytes:
+    if len(value) <= _LONGEST_PLAIN and value.isascii() and "=" not in value:
+        return value.encode()
+    return message.quoted_printable(value)
+
+
+def _joined(pieces: list[bytes | Slot | str]) -> list[bytes | Slot | str]:
+    """Neighbours that are the same for everybody, as one."""
+    joined: list[bytes | Slot | str] = []
+    for piece in pieces:
+        if isinstance(piece, bytes) and joined and isinstance(joined[-1], bytes):
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    return joined

@@ -1,0 +1,70 @@
+"""The line of claimed mails, let through as fast as the newsletter's rate and those of single mail providers allow."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from newsletters import rates
+from newsletters.deliveries import Row
+from newsletters.models import Newsletter
+
+
+class Throttle:
+    """Rows wait for their mail provider first and then for the newsletter's rate, so that neither is overdrawn."""
+
+    def __init__(self, newsletter: Newsletter) -> None:
+        self._limit = rates.of(newsletter)
+        self._rate = (newsletter.rate, newsletter.rate_per)
+        self._domains = rates.of_domains()
+        self._held: dict[str, deque[Row]] = {}
+        self._line: deque[Row] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """Rows that were put in and not let through."""
+        return len(self._line) + sum(map(len, self._held.values()))
+
+    @property
+    def is_short(self) -> bool:
+        """Whether nothing waits for the newsletter's own rate: more can be claimed."""
+        return not self._line
+
+    def put(self, rows: Iterable[Row]) -> None:
+        """Adds claimed rows."""
+        for row in rows:
+            domain = row.email_norm.rpartition("@")[2]
+            (self._held.setdefault(domain, deque()) if domain in self._domains else self._line).append(row)
+
+    def let_through(self) -> tuple[list[Row], float]:
+        """The rows that may go now, and in how many seconds it is worth asking again; 0 where nothing is limited."""
+        wait = self._release_held() if self._held else 0.0
+        if not self._limit:
+            rows = list(self._line)
+            self._line.clear()
+            return rows, wait
+        if not self._line:
+            return [], wait
+        granted, until_next = self._limit.take(len(self._line))
+        return [self._line.popleft() for _ in range(granted)], until_next
+
+    def _release_held(self) -> float:
+        """Lets rows of limited providers into the line, but only when they need not wait in it."""
+        waits = []
+        for domain, held in list(self._held.items()):
+            granted, wait = self._domains[domain].take(len(held)) if self.is_short or not self._limit else (0, 0.1)
+            self._line.extend(held.popleft() for _ in range(granted))
+            waits.append(wait)
+            if not held:
+                del self._held[domain]
+        return min(waits)
+
+    def look(self, newsletter: Newsletter) -> None:
+        """Notices that staff changed the rate, or that another process was asked to slow down."""
+        if self._rate != (newsletter.rate, newsletter.rate_per):
+            self._limit, self._rate = rates.of(newsletter), (newsletter.rate, newsletter.rate_per)
+        self._limit.look()
+
+    def slow_down(self, per_second: float) -> None:
+        """A server asked for it."""
+        self._limit.slow_down(per_second)
