@@ -25,6 +25,8 @@ _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _TYPE = re.compile(r"(?:application|audio|font|image|text|video)/[a-z0-9.+-]+")
+_ENCODED_DOT = b"=2E=\n"
+"""With a soft break, so that the line does not get too long by it."""
 MAX_NAME_CHARACTERS = 300
 
 
@@ -179,10 +181,14 @@ def _part(subtype: str, encoded: bytes) -> list[bytes]:
 
 
 def quoted_printable(content: str) -> bytes:
-    """RFC 2045 6.7, with lines of at most 76 bytes and CRLF ends."""
+    """RFC 2045 6.7, with lines of at most 76 bytes and CRLF ends, none of which begins with a dot (RFC 5321 4.5.2)."""
     data = _LINE_BREAK.sub("\n", content).encode("utf-8", "replace")
-    encoded = binascii.b2a_qp(data, quotetabs=False, istext=True)
-    return encoded.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    encoded = binascii.b2a_qp(data, quotetabs=False, istext=True).replace(b"\r\n", b"\n")
+    if encoded.startswith(b"."):
+        encoded = _ENCODED_DOT + encoded[1:]
+    while b"\n." in encoded:
+        encoded = encoded.replace(b"\n.", b"\n" + _ENCODED_DOT)
+    return encoded.replace(b"\n", b"\r\n")
 
 
 def one_line(value: str) -> str:

@@ -89,7 +89,8 @@ class InDatabase:
     """A row for each key."""
 
     def take(self, key: str, interval: float, credit: float, most: int) -> tuple[int, float]:
-        return self._change(key, lambda state, now: state.take(now, interval, credit, most))
+        granted, wait = self._change(key, lambda state, now: state.take(now, interval, credit, most))
+        return granted, wait
 
     def slow_down(self, key: str, per_second: float) -> None:
         self._change(key, lambda state, now: state.slow_down(now, per_second))

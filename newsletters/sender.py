@@ -18,6 +18,7 @@ from newsletters.smtp_pool import Pool
 from newsletters.smtp_replies import Fate, Outcome, Reply, ServerTrouble
 from newsletters.splicing import Mould
 from newsletters.throttle import Throttle
+from runs.ledger import LeaseLost
 
 LOOK_SECONDS = 0.5
 """How often the loop looks whether staff paused or cancelled, and writes down what was sent."""
@@ -102,7 +103,7 @@ class Sender:
             deliveries.flush(self._hold, self._take_settled())
             if self._blamed:
                 deliveries.reopen(self._issue.pk, State.FAILED, self._blamed)
-        except lanes.LeaseLost:
+        except LeaseLost:
             return  # somebody else settled it by the journal
         finally:
             lanes.release(self._hold)
@@ -112,7 +113,7 @@ class Sender:
     def mail_of(self, row: Row) -> Mail:
         recipient = f"{row.email.strip().rpartition('@')[0]}@{row.email_norm.rpartition('@')[2]}"
         sender = preparing.envelope_sender(self._issue, row.id)
-        return Mail(sender, recipient, self._mould.mail(row, recipient))
+        return Mail(sender, recipient, self._mould.mail(row, recipient), has_no_dots=True)
 
     def may_send(self) -> bool:
         return self._hold.is_valid

@@ -7,16 +7,11 @@ recipient a mail: each has a leave-the-list address of its own.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import ssl
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass
 
-from django.conf import settings
-from django.core.mail.utils import DNS_NAME
-
-from newsletters import smtp_login
+from newsletters import smtp_greeting
+from newsletters.smtp_greeting import Server
 from newsletters.smtp_replies import (
     CLOSING,
     Dropped,
@@ -28,42 +23,13 @@ from newsletters.smtp_replies import (
     judge,
     judge_sender,
 )
+from newsletters.smtp_wire import Lost, Wire, in_words
 
 MAILS_PER_CONNECTION = 100
 FINAL_ANSWER_SECONDS = 600
 """RFC 5321 4.5.3.2.6: giving up earlier after the final dot is how mails get doubled."""
 GOODBYE_SECONDS = 5
-LONGEST_LINE = 8192
-"""Sixteen times what RFC 5321 allows; what says more without an end is no mail server."""
-MOST_LINES = 500
-
-_REPLY_LINE = re.compile(rb"([2-5]\d\d)([ -]?)(.*)", re.DOTALL)
 _NO_ADDRESS = re.compile(r"[\s<>\x00-\x1f\x7f]")
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where mails are handed in."""
-
-    host: str
-    port: int
-    user: str = ""
-    password: str = field(default="", repr=False)
-    is_tls_from_start: bool = False
-    must_start_tls: bool = False
-    seconds: float = 60
-    """How long one answer may take, except the last one of a mail (:data:`FINAL_ANSWER_SECONDS`)."""
-
-    @classmethod
-    def of_settings(cls) -> Server:
-        """The one that EMAIL_URL names."""
-        return cls(
-            settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD,
-            settings.EMAIL_USE_SSL, settings.EMAIL_USE_TLS, settings.EMAIL_TIMEOUT or 60,
-        )  # fmt: skip
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -74,102 +40,18 @@ class Mail:
     recipient: str
     data: bytes
     """Header and body with CRLF line ends; dots are doubled on the way."""
+    has_no_dots: bool = False
+    """Whether it is known that no line begins with a dot, so that nobody need look for one."""
 
 
-class _Lost(Exception):
-    """The connection ended, answered too late, or said what is no SMTP."""
-
-
-class Connection(asyncio.Protocol):
+class Connection:
     """One connection: :meth:`open`, then for each mail :meth:`start` and :meth:`finish`, then :meth:`quit`."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._transport: asyncio.Transport | None = None
-        self._replies: list[Reply] = []
-        self._waiter: asyncio.Future[None] | None = None
-        self._drained: asyncio.Future[None] | None = None
-        self._lost: str | None = None
-        self._buffer = bytearray()
-        self._lines: list[str] = []
+        self._wire = Wire()
         self._offers: dict[str, str] = {}
         self.mails = 0
-
-    # What asyncio calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end(_words(exc) if exc else "Connection unexpectedly closed")
-
-    def pause_writing(self) -> None:
-        self._drained = asyncio.get_running_loop().create_future()
-
-    def resume_writing(self) -> None:
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        self._drained = None
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while (end := self._buffer.find(b"\n")) >= 0:
-            line = bytes(self._buffer[:end]).rstrip(b"\r")
-            del self._buffer[: end + 1]
-            self._take_line(line)
-        if len(self._buffer) > LONGEST_LINE:
-            self._end("It answers without an end")
-
-    def _take_line(self, line: bytes) -> None:
-        match = _REPLY_LINE.fullmatch(line[:LONGEST_LINE])
-        if match is None or len(self._lines) >= MOST_LINES:
-            self._end(f"It says what no mail server says: {line[:60].decode('ascii', 'replace')!r}")
-            return
-        self._lines.append(" ".join(match[3].decode("utf-8", "replace").split()))
-        if match[2] != b"-":
-            lines, self._lines = tuple(self._lines), []
-            self._replies.append(Reply(int(match[1]), " ".join(filter(None, lines)), lines))
-            self._wake()
-
-    def _end(self, words: str) -> None:
-        if self._lost is None:
-            self._lost = words
-        if self._transport is not None:
-            self._transport.abort()
-        self._wake()
-        self.resume_writing()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    # One command and its answer.
-
-    def _write(self, data: bytes) -> None:
-        if self._lost is not None or self._transport is None:
-            raise _Lost(self._lost or "Connection unexpectedly closed")
-        self._transport.write(data)
-
-    async def _reply(self, seconds: float) -> Reply:
-        """The next answer; those that came before the end count."""
-        if not self._replies and self._lost is None:
-            loop = asyncio.get_running_loop()
-            self._waiter = loop.create_future()
-            alarm = loop.call_later(seconds, self._end, f"No answer for {seconds:g} seconds")
-            try:
-                await self._waiter
-            finally:
-                alarm.cancel()
-                self._waiter = None
-        if not self._replies:
-            raise _Lost(self._lost)
-        return self._replies.pop(0)
-
-    async def _ask(self, command: str) -> Reply:
-        self._write(f"{command}\r\n".encode("utf-8", "surrogatepass"))
-        return await self._reply(self._server.seconds)
-
-    # The greeting.
 
     async def open(self) -> None:
         """Connects, greets, encrypts and logs in as the settings say.
@@ -178,81 +60,13 @@ class Connection(asyncio.Protocol):
             ServerTrouble: encryption or login, which another try does not change.
             Dropped: not reached, busy, or it hung up.
         """
-        try:
-            await self._connect()
-        except ssl.SSLError as error:
-            raise ServerTrouble(
-                f"No encrypted connection to the mail server {self._server} ({_words(error)})."
-            ) from error
-        except (OSError, TimeoutError) as error:
-            raise Dropped(
-                f"the mail server {self._server} cannot be reached: {_words(error)}", is_too_many=True
-            ) from error
-        try:
-            await self._greet()
-        except _Lost as error:
-            self.abort()
-            raise Dropped(f"the mail server {self._server} ended the greeting: {error}", is_too_many=True) from error
-        except (ssl.SSLError, smtp_login.NotLetIn) as error:
-            self.abort()
-            raise ServerTrouble(f"The mail server {self._server} does not let us in ({_words(error)}).") from error
-        except BaseException:
-            self.abort()
-            raise
+        self._wire, self._offers = await smtp_greeting.open_wire(self._server)
 
-    async def _connect(self) -> None:
-        server = self._server
-        context = ssl.create_default_context() if server.is_tls_from_start else None
-        opening = asyncio.get_running_loop().create_connection(lambda: self, server.host, server.port, ssl=context)
-        await asyncio.wait_for(opening, server.seconds)
+    async def _reply(self) -> Reply:
+        return await self._wire.reply(self._server.seconds)
 
-    async def _greet(self) -> None:
-        self._accept(await self._reply(self._server.seconds))
-        await self._hello()
-        if self._server.must_start_tls:
-            await self._start_tls()
-        if self._server.user:
-            offered = self._offers.get("AUTH", "")
-            reply = await smtp_login.log_in(self._ask, offered, self._server.user, self._server.password)
-            if reply.code != 503:  # logged in already
-                self._accept(reply)
-
-    async def _hello(self) -> None:
-        reply = await self._ask(f"EHLO {DNS_NAME}")
-        if reply.code >= 500:  # RFC 5321 3.2: one that knows no extension
-            self._accept(await self._ask(f"HELO {DNS_NAME}"))
-            self._offers = {}
-            return
-        self._accept(reply)
-        offers = [line.partition(" ") for line in reply.lines[1:]]
-        self._offers = {name.upper(): values.strip() for name, _, values in offers}
-
-    async def _start_tls(self) -> None:
-        """A server, or somebody in between, that does not offer it is told nothing more: no password goes in the clear."""
-        if "STARTTLS" not in self._offers:
-            raise smtp_login.NotLetIn("STARTTLS extension not supported by server")
-        reply = await self._ask("STARTTLS")
-        if reply.code != 220:
-            raise smtp_login.NotLetIn(str(reply))
-        if self._buffer or self._replies:  # said before the encryption: somebody in between
-            raise smtp_login.NotLetIn("It answered more than it was asked before the encryption began")
-        loop = asyncio.get_running_loop()
-        assert self._transport is not None
-        try:
-            encrypted = await loop.start_tls(
-                self._transport, self, ssl.create_default_context(), server_hostname=self._server.host,
-                ssl_handshake_timeout=self._server.seconds,
-            )  # fmt: skip
-        except ConnectionError as error:
-            raise _Lost(_words(error)) from error
-        self._transport = encrypted
-        await self._hello()
-
-    def _accept(self, reply: Reply) -> None:
-        if 400 <= reply.code < 500:
-            raise _Lost(str(reply))
-        if reply.code >= 500:
-            raise smtp_login.NotLetIn(str(reply))
+    async def _ask(self, command: str) -> Reply:
+        return await self._wire.ask(command, self._server.seconds)
 
     # One mail.
 
@@ -272,14 +86,11 @@ class Connection(asyncio.Protocol):
             if refused is not None:
                 await self._forget()
                 return refused
-            self._write(_with_doubled_dots(mail.data))
-            if self._drained is not None:
-                await asyncio.wait_for(self._drained, FINAL_ANSWER_SECONDS)
-            if self._lost is not None:
-                raise _Lost(self._lost)
-        except (_Lost, TimeoutError) as error:
+            self._wire.write(mail.data if mail.has_no_dots else _with_doubled_dots(mail.data))
+            await self._wire.written(FINAL_ANSWER_SECONDS)
+        except Lost as error:
             self.abort()
-            raise Dropped(_words(error)) from error
+            raise Dropped(in_words(error)) from error
         except BaseException:
             self.abort()  # in the middle of a conversation: what comes next would be misread
             raise
@@ -293,14 +104,14 @@ class Connection(asyncio.Protocol):
             Unanswered: handed over, but the answer never came.
         """
         try:
-            self._write(b".\r\n")
-        except _Lost as error:  # the dot never left
-            raise Dropped(_words(error)) from error
+            self._wire.write(b".\r\n")
+        except Lost as error:  # the dot never left
+            raise Dropped(in_words(error)) from error
         try:
-            reply = await self._reply(FINAL_ANSWER_SECONDS)
-        except _Lost as error:
+            reply = await self._wire.reply(FINAL_ANSWER_SECONDS)
+        except Lost as error:
             self.abort()
-            raise Unanswered(_words(error)) from error
+            raise Unanswered(in_words(error)) from error
         if reply.code == CLOSING:
             self.abort()
         if 300 <= reply.code < 400:  # no answer to a mail: it may have taken it
@@ -331,9 +142,9 @@ class Connection(asyncio.Protocol):
                 if refused is not None:
                     return refused
             return None
-        self._write("".join(f"{command}\r\n" for command in commands.values()).encode())
+        self._wire.write("".join(f"{command}\r\n" for command in commands.values()).encode())
         # RFC 2920 3.1: every answer is read, also after a refusal.
-        replies = {verb: await self._reply(self._server.seconds) for verb in commands}
+        replies = {verb: await self._reply() for verb in commands}
         try:
             for verb, reply in replies.items():
                 refused = self._weigh(verb, reply, mail)
@@ -344,8 +155,8 @@ class Connection(asyncio.Protocol):
             raise
         if refused is not None and replies["DATA"].code == 354:
             # It waits for a mail although it refused the recipient: a lone dot ends that (RFC 2920 3.1).
-            self._write(b".\r\n")
-            await self._reply(self._server.seconds)
+            self._wire.write(b".\r\n")
+            await self._reply()
         return refused
 
     def _commands(self, mail: Mail) -> dict[str, str]:
@@ -357,17 +168,17 @@ class Connection(asyncio.Protocol):
     def _weigh(self, verb: str, reply: Reply, mail: Mail) -> Outcome | None:
         """Raises ServerTrouble, Dropped."""
         if reply.code == CLOSING:
-            raise _Lost(str(reply))
+            raise Lost(str(reply))
         if verb == "MAIL":
             try:
                 judge_sender(str(self._server), mail.sender, reply)
             except Dropped as busy:
-                raise _Lost(str(busy)) from busy
+                raise Lost(str(busy)) from busy
             return None
         if reply.code >= 400:
             return self._judge(reply)
         if verb == "DATA" and reply.code != 354:
-            raise _Lost(f"unexpected answer {reply}")
+            raise Lost(f"unexpected answer {reply}")
         return None
 
     def _judge(self, reply: Reply) -> Outcome:
@@ -377,7 +188,7 @@ class Connection(asyncio.Protocol):
         """RSET: the next mail begins anew. One that hangs up after a refusal has refused all the same."""
         try:
             await self._ask("RSET")
-        except _Lost:
+        except Lost:
             self.abort()
 
     # The end.
@@ -385,21 +196,21 @@ class Connection(asyncio.Protocol):
     @property
     def is_usable(self) -> bool:
         """Whether another mail may go by this connection."""
-        return self._lost is None and self._transport is not None and self.mails < MAILS_PER_CONNECTION
+        return self._wire.is_open and self.mails < MAILS_PER_CONNECTION
 
     async def quit(self) -> None:
         """Says goodbye, if there is anybody to say it to."""
-        if self._lost is None and self._transport is not None:
+        if self._wire.is_open:
             try:
-                self._write(b"QUIT\r\n")
-                await self._reply(GOODBYE_SECONDS)
-            except _Lost:
+                self._wire.write(b"QUIT\r\n")
+                await self._wire.reply(GOODBYE_SECONDS)
+            except Lost:
                 pass
         self.abort()
 
     def abort(self) -> None:
         """Drops the connection without a word."""
-        self._end("Connection closed by us")
+        self._wire.abort()
 
 
 async def _send_one(server: Server, mail: Mail) -> Outcome:
@@ -427,13 +238,3 @@ def _with_doubled_dots(data: bytes) -> bytes:
     if body.startswith(b"."):
         body = b"." + body
     return body if body.endswith(b"\r\n") else body + b"\r\n"
-
-
-def _words(error: Any) -> str:
-    if isinstance(error, TimeoutError) and not str(error):
-        return "it took too long"
-    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
-        # asyncio wraps the system's words into its own, and those of several addresses into one error.
-        number = error.errno or next(iter(re.findall(r"Errno (\d+)", str(error))), None)
-        return os.strerror(int(number)) if number and int(number) > 0 else error.strerror or str(error)
-    return str(error) or type(error).__name__

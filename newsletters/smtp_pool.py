@@ -12,7 +12,8 @@ from typing import Protocol
 
 from newsletters.deliveries import Row
 from newsletters.journal import Journal
-from newsletters.smtp import Connection, Mail, Server
+from newsletters.smtp import Connection, Mail
+from newsletters.smtp_greeting import Server
 from newsletters.smtp_replies import Dropped, Fate, Outcome, Reply, ServerTrouble, Unanswered
 
 RECONNECT_SECONDS = (0.5, 1, 2, 4)

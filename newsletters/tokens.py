@@ -5,10 +5,12 @@ Former keys (SECRET_KEY_FALLBACKS) still open old links; a changed character or 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core import signing
 
 from newsletters import addresses
@@ -84,7 +86,12 @@ DATA, ERASE = "newsletters.data", "newsletters.erase"
 
 
 def _sign(purpose: str, *values: object) -> str:
-    return signing.Signer(salt=purpose, sep=".").sign(".".join(str(value) for value in values))
+    return _signer(purpose, str(settings.SECRET_KEY)).sign(".".join(str(value) for value in values))
+
+
+@functools.cache
+def _signer(purpose: str, key: str) -> signing.Signer:
+    return signing.Signer(key=key, salt=purpose, sep=".")
 
 
 def _read(purpose: str, token: str, counts: tuple[int, ...]) -> list[str]:
