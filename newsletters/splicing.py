@@ -116,7 +116,7 @@ def _encoded(template: mergetags.Template) -> list[bytes | Slot]:
 
 
 def _value(value: str) -> bytes:
-    if len(value) <= _LONGEST_PLAIN and value.isascii() and "=" not in value:
+    if len(value) <= _LONGEST_PLAIN and value.isascii() and "=" not in value and not value.startswith("."):
         return value.encode()
     return message.quoted_printable(value)
 
