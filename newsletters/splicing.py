@@ -7,7 +7,7 @@ line breaks (RFC 2045 6.7), so that no line gets longer than is allowed wherever
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from email.utils import formatdate
 
 from newsletters import dkim_signing, links, mergetags, message, reader_words
@@ -22,8 +22,6 @@ _MARKS = {
     name: f"\x00{name}\x00" for name in ("to", "subject", "date", "message_id", "unsubscribe_url", "text", "html")
 }
 """No header and no encoded part can hold these."""
-
-Fill = Callable[[Mapping[str, str]], bytes]
 
 
 class Mould:
@@ -46,46 +44,50 @@ class Mould:
             part.tag.name for one in (self._subject, *parts.values()) for part in one.parts if isinstance(part, Slot)
         }
         self._has_attributes = bool(self._used - set(mergetags.KNOWN))
-        self._pieces = self._compiled({name: _encoded(part) for name, part in parts.items()})
+        self._slots: dict[Slot, int] = {}
+        self._pieces = self._compiled({name: self._encoded(part) for name, part in parts.items()})
         self._date = ("", 0)
 
-    def _compiled(self, parts: dict[str, list[bytes | Slot]]) -> list[bytes | Slot | str]:
-        """The whole mail as bytes, slots, and the names of what :meth:`mail` makes itself."""
+    def _compiled(self, parts: dict[str, list[bytes | int]]) -> list[bytes | int]:
+        """The whole mail: what is the same for everybody, and the places of what :meth:`mail` makes."""
         subject = (
             message.unstructured(self._subject.render({}), "Subject") if self._has_same_subject else _MARKS["subject"]
         )
         own = Own(_MARKS["to"], subject, _MARKS["date"], _MARKS["message_id"], _MARKS["unsubscribe_url"])
         whole = message.compose(self._envelope, own, _MARKS["text"].encode(), _MARKS["html"].encode())
-        pieces: list[bytes | Slot | str] = []
+        pieces: list[bytes | int] = []
         for index, piece in enumerate(whole.split(b"\x00")):
-            if index % 2 == 0:
+            name = piece.decode() if index % 2 else ""
+            if not name:
                 pieces.append(piece)
-            elif (name := piece.decode()) in parts:
+            elif name in parts:
                 pieces += parts[name]
             else:
-                pieces.append(name)
+                pieces.append(len(self._slots) + _HEAD.index(name))
         return _joined(pieces)
+
+    def _encoded(self, template: mergetags.Template) -> list[bytes | int]:
+        """The literal text in quoted-printable, a soft break wherever a value begins or ends; the places of values."""
+        pieces: list[bytes | int] = []
+        for part in template.parts:
+            if isinstance(part, Slot):
+                pieces += [_SOFT_BREAK, self._slots.setdefault(part, len(self._slots)), _SOFT_BREAK]
+            elif part:
+                pieces.append(message.quoted_printable(part))
+        return pieces
 
     def mail(self, row: Row, recipient: str) -> bytes:
         """The reader's mail, signed where this installation signs (DKIM)."""
         url = links.unsubscribe_url(row.subscriber_id, self._newsletter_id, self._envelope.issue_id, self._list_ids)
         values = self._values(row, url)
-        own: dict[str, bytes] = {
-            "to": message.address(row.name, recipient, "To").encode(),
-            "date": self._now(),
-            "message_id": message.message_id(self._envelope, row.id).encode(),
-            "unsubscribe_url": url.encode(),
-        }
-        if not self._has_same_subject:
-            own["subject"] = message.unstructured(self._subject.render(values), "Subject").encode()
-        return dkim_signing.sign(
-            b"".join(
-                [
-                    piece if isinstance(piece, bytes) else own[piece] if isinstance(piece, str) else _value(piece.fill(values))
-                    for piece in self._pieces
-                ]
-            )
-        )  # fmt: skip
+        made = [_value(slot.fill(values)) for slot in self._slots]  # each once, however often it stands in the text
+        subject = "" if self._has_same_subject else message.unstructured(self._subject.render(values), "Subject")
+        # In the order of _HEAD.
+        made += [
+            message.address(row.name, recipient, "To").encode(), subject.encode(), self._now(),
+            message.message_id(self._envelope, row.id).encode(), url.encode(),
+        ]  # fmt: skip
+        return dkim_signing.sign(b"".join([piece if type(piece) is bytes else made[piece] for piece in self._pieces]))
 
     def _values(self, row: Row, unsubscribe_url: str) -> dict[str, str]:
         urls = {"unsubscribe_url": unsubscribe_url}
@@ -104,28 +106,17 @@ class Mould:
         return self._date[0].encode()
 
 
-def _encoded(template: mergetags.Template) -> list[bytes | Slot]:
-    """The template's literal text in quoted-printable, a soft break wherever a value begins or ends."""
-    pieces: list[bytes | Slot] = []
-    for part in template.parts:
-        if isinstance(part, Slot):
-            pieces += [_SOFT_BREAK, part, _SOFT_BREAK]
-        elif part:
-            pieces.append(message.quoted_printable(part))
-    return pieces
-
-
 def _value(value: str) -> bytes:
     if len(value) <= _LONGEST_PLAIN and value.isascii() and "=" not in value and not value.startswith("."):
         return value.encode()
     return message.quoted_printable(value)
 
 
-def _joined(pieces: list[bytes | Slot | str]) -> list[bytes | Slot | str]:
+def _joined(pieces: list[bytes | int]) -> list[bytes | int]:
     """Neighbours that are the same for everybody, as one."""
-    joined: list[bytes | Slot | str] = []
+    joined: list[bytes | int] = []
     for piece in pieces:
-        if isinstance(piece, bytes) and joined and isinstance(joined[-1], bytes):
+        if joined and isinstance(piece, bytes) and isinstance(joined[-1], bytes):
             joined[-1] += piece
         else:
             joined.append(piece)
