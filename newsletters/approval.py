@@ -1,4 +1,4 @@
-"""Who must agree before an issue goes out, and to what they agreed: its text, its readers, its sender, its attachment."""
+"""Who must agree before an issue goes out, and to what: its text, its feed, its readers, its sender, its attachment."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.urls import reverse
 
+from newsletters import feeds
 from newsletters.models import Issue, Newsletter
 from runs import notices, words
 from runs.audit import Actor
@@ -32,7 +33,8 @@ def is_given(issue: Issue) -> bool:
 
 
 def agreed(issue: Issue) -> str:
-    """SHA-256 of what an approver agrees to: the text, to which lists and segment it goes, from whom, with which file.
+    """SHA-256 of what an approver agrees to: the text, to which lists and segment it goes, from whom, with which file,
+    and from which feed the entries come that will be in it.
 
     How many readers those have may change; who they are meant to be may not.
     """
@@ -45,6 +47,7 @@ def agreed(issue: Issue) -> str:
         newsletter.from_name,
         newsletter.from_email,
         newsletter.reply_to,
+        *((newsletter.feed_url, newsletter.feed_items) if feeds.comes_later(newsletter, issue.body) else ()),
     )
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

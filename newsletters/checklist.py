@@ -100,20 +100,22 @@ def _feed(draft: Draft) -> Iterator[Check]:
     newsletter = draft.newsletter
     if newsletter.source != Newsletter.Source.FEED:
         return
-    if draft.issue is not None:
-        if not feed_entries.has_place(draft.source.body):
-            yield Check(
-                "warn", "What is new in the newsletter's feed is not in this issue.",
-                "Write {{ feed }} where it should stand, unless that is meant.",
-            )  # fmt: skip
+    if draft.issue is not None and not feed_entries.has_place(draft.source.body):
+        yield Check(
+            "warn", "What is new in the newsletter's feed does not come into this issue by itself.",
+            "Write {{ feed }} where it should stand, unless that is meant.",
+        )  # fmt: skip
         return
     number = feeds.preview(newsletter).number
+    later = feeds.comes_later(newsletter, draft.source.body) if draft.issue is not None else ""
     if number:
-        yield Check("good", f"{words.counted(number, 'entry', 'entries')} of the feed would be in it now.")
-    elif newsletter.feed_when_empty == "skip":
+        yield Check("good", f"{words.counted(number, 'entry', 'entries')} of the feed would be in it now.", later)
+    elif draft.issue is None and newsletter.feed_when_empty == "skip":
         yield Check("warn", "Nothing is new in the feed, so nothing would be sent now.", "Wait for a new entry.")
     else:
-        yield Check("warn", "Nothing is new in the feed; the text alone would be sent now.", "Wait for a new entry.")
+        yield Check(
+            "warn", "Nothing is new in the feed; the text alone would be sent now.", later or "Wait for a new entry."
+        )
 
 
 def _subject(subject: str) -> Iterator[Check]:

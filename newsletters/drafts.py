@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,9 +13,8 @@ from newsletters import content, feed_entries, feeds, sources
 from newsletters.audience import Reach
 from newsletters.models import Format, Issue, LetterTemplate, Newsletter, Segment
 
-_STAND_IN = feed_entries.Entry(
-    "", "What is new in the feed stands here", "", None, "Its entries are shown once the newsletter is saved."
-)
+_STAND_IN = feed_entries.Entry("", "What is new in the feed stands here", "", None, "")
+_NOT_SAVED = replace(_STAND_IN, summary="Its entries are shown once the newsletter is saved.")
 _LINES = ("name", "subject", "preheader", "from_name", "from_email", "reply_to", "postal_address")
 
 
@@ -70,8 +69,9 @@ def of_form(data: QueryDict) -> Draft:
     return Draft(newsletter, _typed(base, data), list_ids)
 
 
-def with_feed(draft: Draft) -> Draft:
-    """The letter with what is new in the newsletter's feed, as it would go out now; the feed is asked once a minute.
+def with_feed(draft: Draft, seconds: float | None = None) -> Draft:
+    """The letter with what is new in the newsletter's feed, as it would go out now; the feed is asked once a minute,
+    and for no longer than ``seconds`` where given.
 
     Raises:
         FeedProblem: the feed cannot be read.
@@ -81,7 +81,16 @@ def with_feed(draft: Draft) -> Draft:
         return draft
     if draft.issue is not None and not feed_entries.has_place(source.body):
         return draft  # written for this time, without the feed
-    entries = feeds.preview(newsletter).entries if newsletter.feed_url else (_STAND_IN,)
+    return _holding(draft, feeds.preview(newsletter, seconds).entries if newsletter.feed_url else (_NOT_SAVED,))
+
+
+def without_feed(draft: Draft) -> Draft:
+    """The letter with a stand-in where its feed could not be read."""
+    return _holding(draft, (_STAND_IN,))
+
+
+def _holding(draft: Draft, entries: Sequence[feed_entries.Entry]) -> Draft:
+    source = draft.source
     return replace(draft, source=replace(source, body=feed_entries.put_in(source.body, entries, source.format)))
 
 

@@ -18,10 +18,15 @@ from newsletters import addresses, import_traces
 from newsletters.models import Delivery, FeedbackMessage, ImportProblem, Issue, ReaderEvent, Subscriber, Suppression
 from runs import audit, forgetting
 from runs.audit import Actor
-from runs.models import AuditEntry
+from runs.locking import locked
+from runs.models import AuditEntry, Run
+from runs.states import OPEN
+from runs.tasks import RunContext
+from schedules import events
 
 ERASE = "newsletters.delete_subscriber"
 ERASED = "(erased)"
+KIND = "reader_erasure"
 _ISSUES_AT_ONCE = 500
 
 
@@ -42,10 +47,31 @@ def erase(actor: Actor, subscriber_id: int, typed_address: str) -> None:
     remove(actor, subscriber)
 
 
+def plan(subscriber: Subscriber) -> None:
+    """Has a worker erase a reader who asked for it, because files and logs of any length must be read for that.
+
+    From now on nothing is sent to them. Call it inside a transaction, with their row locked.
+    """
+    _remember_hash(subscriber.email_norm)
+    if not Run.objects.filter(kind=KIND, target_id=subscriber.pk, state__in=OPEN).exists():
+        events.start(KIND, subscriber)
+
+
+def perform(run: RunContext) -> str:
+    """Erases the reader; what names them in the run itself goes with it."""
+    subscriber = Subscriber.objects.filter(pk=run.target_id or 0).first()
+    if subscriber is None:
+        return "Nothing to do: erased already."
+    remove(None, subscriber)
+    return "Erased."
+
+
 def remove(actor: Actor, subscriber: Subscriber) -> None:
     """Erases a person who asked for it, or for whom staff did; whoever calls has made sure of that."""
     files = import_traces.holding(_words(subscriber))  # long files are read before anything is locked
     with transaction.atomic():
+        if locked(Subscriber.objects.filter(pk=subscriber.pk)).first() is None:
+            return  # somebody else was faster
         words = _words(subscriber)
         import_traces.delete(files)
         _remember_hash(subscriber.email_norm)

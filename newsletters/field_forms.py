@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -51,14 +52,27 @@ class SubscriberFieldForm(forms.ModelForm):  # type: ignore[type-arg]
             form_errors.show(self, error)
 
 
+@dataclass(frozen=True)
+class Look:
+    """What the inputs are made of: the desk's, or those of a reader's page."""
+
+    line: type[forms.TextInput]
+    choice: type[forms.Select]
+    none: str
+    """How no value is called in a choice."""
+
+
+DESK = Look(UnfoldAdminTextInputWidget, UnfoldAdminSelectWidget, "Not known")
+
+
 class ValueField(forms.Field):
     """The input of one value, as its field's kind asks; what it gives is ready to be stored."""
 
-    def __init__(self, of: SubscriberField, **kwargs: Any) -> None:
-        self.of = of
+    def __init__(self, of: SubscriberField, look: Look = DESK, **kwargs: Any) -> None:
+        self.of, self.look = of, look
         self._misfit: str | None = None
         kwargs.setdefault("required", False)
-        super().__init__(label=of.label, widget=_widget_for(of), **kwargs)
+        super().__init__(label=of.label, widget=_widget_for(of, look), **kwargs)
 
     def show(self, stored: Any) -> None:
         """Makes room for a stored value that the input could not hold: it is seen, and kept until somebody changes it."""
@@ -66,7 +80,7 @@ class ValueField(forms.Field):
             fields.read_value(self.of, stored)
         except fields.BadValue:
             self._misfit = fields.in_words(self.of, stored)
-            self.widget = UnfoldAdminTextInputWidget()
+            self.widget = self.look.line()
             self.help_text = "What is stored here does not fit the field. It stays until you change it."
 
     def clean(self, value: Any) -> Any:
@@ -81,13 +95,14 @@ class ValueField(forms.Field):
         return str(initial or "") != str(data or "").strip()
 
 
-def _widget_for(field: SubscriberField) -> Any:
+def _widget_for(field: SubscriberField, look: Look) -> Any:
     """A calendar, a choice, or a line of text."""
     if field.kind == Kind.YES_NO:
-        return UnfoldAdminSelectWidget(choices=[("", "Not known"), ("yes", "Yes"), ("no", "No")])
+        return look.choice(choices=[("", look.none), ("yes", "Yes"), ("no", "No")])
     if field.kind == Kind.CHOICE:
-        return UnfoldAdminSelectWidget(choices=[("", "Not known"), *((one, one) for one in field.choices)])
-    line = UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"} if field.kind == Kind.NUMBER else {})
+        return look.choice(choices=[("", look.none), *((one, one) for one in field.choices)])
+    # Numbers are typed as text: browsers' number fields change what is written when somebody scrolls over them.
+    line = look.line(attrs={"inputmode": "decimal"} if field.kind == Kind.NUMBER else {})
     if field.kind == Kind.DATE:
         line.input_type = "date"
     return line

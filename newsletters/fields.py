@@ -56,8 +56,8 @@ def all_fields() -> dict[str, SubscriberField]:
     return {field.key: field for field in SubscriberField.objects.all()}
 
 
-def read_value(field: SubscriberField, written: Any) -> Value | None:
-    """What is stored for what somebody wrote, or None for an empty value.
+def read_value(field: SubscriberField | None, written: Any) -> Value | None:
+    """What is stored for what somebody wrote, or None for an empty value; without a field it is text.
 
     Takes text as forms and files hold it, and values of the right type as they are.
 
@@ -66,18 +66,17 @@ def read_value(field: SubscriberField, written: Any) -> Value | None:
     """
     if written is None or (isinstance(written, str) and not written.strip()):
         return None
+    if field is None:
+        return _read_text("The text", written)
     if field.kind == Kind.YES_NO:
         return _read_yes_no(field, written)
     if field.kind == Kind.NUMBER:
         return _read_number(field, written)
     if field.kind == Kind.DATE:
         return _read_date(field, written)
-    text = clean_text(str(written))
     if field.kind == Kind.CHOICE:
-        return _read_choice(field, text)
-    if len(text) > MAX_TEXT:
-        raise BadValue(f"{field.label} has {len(text):,} characters; at most {MAX_TEXT} can be kept.")
-    return text
+        return _read_choice(field, clean_text(str(written)))
+    return _read_text(field.label, written)
 
 
 def read_values(values: Mapping[str, Any], fields: Mapping[str, SubscriberField]) -> dict[str, Any]:
@@ -162,6 +161,13 @@ def _read_choice(field: SubscriberField, text: str) -> str:
         return by_fold[text.casefold()]
     offered = ", ".join(str(choice) for choice in field.choices[:8])
     raise BadValue(f"“{_short(text)}” is not one of the choices of {field.label}: {offered}.")
+
+
+def _read_text(label: str, written: Any) -> str:
+    text = clean_text(str(written))
+    if len(text) > MAX_TEXT:
+        raise BadValue(f"{label} has {len(text):,} characters; at most {MAX_TEXT} can be kept.")
+    return text
 
 
 def _short(written: Any) -> str:

@@ -103,12 +103,6 @@ class NewsletterForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_name(self) -> str:
         return _without_braces(self.cleaned_data["name"])
 
-    def clean_feed_url(self) -> str:
-        url: str = self.cleaned_data["feed_url"]
-        if url and not url.lower().startswith(("https://", "http://")):
-            raise ValidationError("The address begins with https://.")
-        return url
-
     def clean_from_email(self) -> str:
         email: str = self.cleaned_data["from_email"]
         refusal = senders.refusal(email) if email else ""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.conf.locale import LANG_INFO
@@ -16,10 +15,7 @@ from newsletters.models import SubscriberField
 from runs import guards
 
 MAX_NAME = 300
-MAX_TEXT = 500
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})?")
-
-Value = str | int | float | bool
 
 
 class WrongCell(ValueError):
@@ -40,10 +36,7 @@ class Wanted:
     email_norm: str
     name: str
     language: str
-    attributes: dict[str, Value]
-
-
-Reader = Callable[[str], Value]
+    attributes: dict[str, own_fields.Value]
 
 
 class RowReader:
@@ -63,9 +56,10 @@ class RowReader:
         ]
         self._language = by_target.get(import_columns.LANGUAGE)
         self._attributes = [
-            (position, target.removeprefix(import_columns.ATTRIBUTE), _reader(target, fields))
+            (position, key, fields.get(key))
             for target, position in by_target.items()
             if target.startswith(import_columns.ATTRIBUTE)
+            for key in [target.removeprefix(import_columns.ATTRIBUTE)]
         ]
         self._used = sorted(by_target.values())
 
@@ -118,15 +112,15 @@ class RowReader:
             raise self._wrong(self._language, cells, "This is no language. Write a code such as en, de or pt-br.")
         return code
 
-    def _attributes_of(self, cells: Sequence[str]) -> dict[str, Value]:
-        found: dict[str, Value] = {}
-        for position, key, read in self._attributes:
-            written = cells[position].strip()
-            if written:
-                try:
-                    found[key] = read(_unguarded(written))
-                except ValueError as error:
-                    raise self._wrong(position, cells, str(error)) from error
+    def _attributes_of(self, cells: Sequence[str]) -> dict[str, own_fields.Value]:
+        found: dict[str, own_fields.Value] = {}
+        for position, key, field in self._attributes:
+            try:
+                value = own_fields.read_value(field, _unguarded(cells[position].strip()))
+            except own_fields.BadValue as error:
+                raise self._wrong(position, cells, str(error)) from error
+            if value is not None:
+                found[key] = value
         return found
 
     def _wrong(self, position: int, cells: Sequence[str], message: str) -> WrongCell:
@@ -136,49 +130,6 @@ class RowReader:
 def _unguarded(text: str) -> str:
     """Without the apostrophe that an export puts before text that would start a formula."""
     return text[1:] if text.startswith("'") and guards.guard(text[1:]) != text[1:] else text
-
-
-def _reader(target: str, fields: Mapping[str, SubscriberField]) -> Reader:
-    field = fields.get(target.removeprefix(import_columns.ATTRIBUTE))
-    return _text if field is None else lambda written: read_value(field, written)
-
-
-def read_value(field: SubscriberField, written: str) -> Value:
-    """What is stored for what a cell holds; never called for an empty one. Raises ValueError in words."""
-    kind = SubscriberField.Kind
-    if field.kind == kind.YES_NO:
-        word = written.lower()
-        if word in own_fields.YES or word in own_fields.NO:
-            return word in own_fields.YES
-        raise ValueError(f"This is neither yes nor no. Write yes or no for {field.label}.")
-    if field.kind == kind.NUMBER:
-        if not re.fullmatch(r"[+-]?[0-9]{1,16}([.,][0-9]{1,10})?", written):
-            raise ValueError(f"This is not a number. Write {field.label} as digits, such as 12 or 3.5.")
-        number = float(written.replace(",", "."))
-        return int(number) if number.is_integer() else number
-    if field.kind == kind.DATE:
-        return _date(field, written)
-    if field.kind == kind.CHOICE:
-        by_fold: dict[str, str] = {str(choice).casefold(): str(choice) for choice in field.choices}
-        if written.casefold() in by_fold:
-            return by_fold[written.casefold()]
-        raise ValueError(f"This is not one of the choices of {field.label}: {', '.join(map(str, field.choices[:8]))}.")
-    return _text(written)
-
-
-def _date(field: SubscriberField, written: str) -> str:
-    for pattern in own_fields.DATE_FORMATS:
-        try:
-            return datetime.strptime(written, pattern).date().isoformat()
-        except ValueError:
-            continue
-    raise ValueError(f"This is not a date. Write {field.label} as 2026-03-31 or 31.3.2026.")
-
-
-def _text(written: str) -> str:
-    if len(written) > MAX_TEXT:
-        raise ValueError(f"The text has {len(written):,} characters; at most {MAX_TEXT} can be kept.")
-    return written
 
 
 def _languages() -> dict[str, str]:

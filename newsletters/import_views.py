@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
@@ -17,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from newsletters import import_columns, import_files, import_work, imports
 from newsletters.import_forms import ColumnsForm, UploadForm
 from newsletters.models import ImportJob, ImportProblem
-from runs import audit, clock, form_errors, guards
+from runs import audit, clock, csv_lines, form_errors
 from runs.models import Run
 from runs.pace import Mark, Pace, pace
 from runs.pages import page, verb
@@ -31,6 +29,7 @@ STEPS = ("File", "Columns", "Check", "Result")
 _STEP_OF = {State.UPLOADED: 1, State.CHECKING: 2, State.CHECKED: 2}
 DETAIL = "admin:newsletters_importjob_change"
 PROBLEMS_SHOWN = 10
+PROBLEM_COLUMNS = ("Row", "What", "Column", "Value", "Message")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -159,28 +158,17 @@ def problems(request: HttpRequest, job_id: int) -> StreamingHttpResponse:
     job = get_object_or_404(ImportJob, pk=job_id)
     rows = imports.problems_of(request.user, job)
     audit.record(request.user, "downloaded the problems of an import", job, after={"rows": job.wrong + job.suppressed})
-    response = StreamingHttpResponse(_lines(rows), content_type="text/csv; charset=utf-8")
+    lines = csv_lines.lines(PROBLEM_COLUMNS, map(_cells, rows.iterator(chunk_size=2000)))
+    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     name = f"{job.original_name.rpartition('.')[0] or job.original_name}-problems.csv"
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     response["X-Content-Type-Options"] = "nosniff"
     return response
 
 
-class _Echo:
-    """A file that hands back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _lines(rows: Any) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    yield "\ufeff"  # spreadsheet programs then read it as UTF-8
-    yield writer.writerow(("Row", "What", "Column", "Value", "Message"))
-    found: Iterator[ImportProblem] = rows.iterator(chunk_size=2000)
-    for row in found:
-        kind = "opted out" if row.kind == "suppressed" else row.kind
-        yield writer.writerow([row.row, *(guards.guard(cell) for cell in (kind, row.column, row.value, row.message))])
+def _cells(row: ImportProblem) -> tuple[object, ...]:
+    kind = "opted out" if row.kind == "suppressed" else row.kind
+    return row.row, kind, row.column, row.value, row.message
 
 
 def _live(request: HttpRequest, job: ImportJob) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Count, Max
 from django.http import HttpRequest
 
-from newsletters import approval, due_times, recipients, services
+from newsletters import approval, due_times, feeds, recipients, services
 from newsletters.issue_forms import IssueTextForm, RateForm
 from newsletters.issues import CHANGE, DELETE, SEND
 from newsletters.models import Delivery, Issue
@@ -52,6 +52,7 @@ def draft(request: HttpRequest, issue: Issue, form: IssueTextForm | None = None)
         "is_starting": starting,
         "form": form or IssueTextForm(instance=issue),
         "outlook": outlook(issue),
+        "comes_later": feeds.comes_later(issue.newsletter, issue.body),
         "may_edit": may(CHANGE),
         "may_delete": may(DELETE),
         "may_send": may(SEND),
@@ -103,7 +104,7 @@ def _ahead(issue: Issue, at: datetime) -> Outlook:
     if issue.approved_at is not None and not approval.is_given(issue):
         return Outlook(
             "warn",
-            "Since it was approved, its layout, lists, segment, sender or attachment changed. Where it needs an approval, it "
+            "Since it was approved, its layout, feed, lists, segment, sender or attachment changed. Where it needs an approval, it "
             f"will not go out on {moment} before somebody agrees again: take it back and hand it in.",
         )
     return Outlook("good", f"It goes out by itself on {moment}, {words.relative(at)}, to whoever is on its lists then.")

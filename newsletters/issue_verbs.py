@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
-from newsletters import approval, due_times, issues, preparing, releasing, services
+from newsletters import approval, due_times, feeds, issues, preparing, releasing, services
 from newsletters.issue_forms import RateForm, ReasonForm, WhenForm
 from newsletters.models import Issue
 from runs import clock, form_errors, questions
@@ -125,8 +125,7 @@ def approve(request: HttpRequest, issue_id: int) -> HttpResponse:
     facts = [
         f"You agree to this text, for {counted(reach.recipients, 'recipient')} of {preparing.audience_words(issue.newsletter)}."
     ]
-    if nobody:
-        facts.append(nobody)
+    facts += [fact for fact in (nobody, feeds.comes_later(issue.newsletter, issue.body)) if fact]
     if issue.scheduled_for is None:
         facts.append("It has no time yet: after that, somebody chooses one or sends it.")
     elif issue.scheduled_for > now:

@@ -37,7 +37,7 @@ def issue(request: HttpRequest, issue_id: int) -> HttpResponse:
         has_begun = found.state not in Issue.CHANGEABLE or not issue_page.is_starting(found)
         return HttpResponse(status=204, headers={"HX-Refresh": "true"} if has_begun else {})
     if part == "live":
-        if found.state in Issue.CHANGEABLE:  # taken back meanwhile: the page is another one now
+        if found.state in Issue.CHANGEABLE or found.is_finished:  # the page is another one now
             return HttpResponse(headers={"HX-Refresh": "true"})
         return render(request, "newsletters/admin/_issue_live.html", {"issue": found, **issue_page.live(found)})
     return _page(request, found)
@@ -86,6 +86,12 @@ def edit(request: HttpRequest, issue_id: int) -> HttpResponse:
     is_asked = saved.state == Issue.State.APPROVAL and found.state != saved.state
     messages.success(request, "Saved. The text changed, so it waits for approval again." if is_asked else "Saved.")
     return HttpResponseRedirect(approval.page_of(found))
+
+
+@require_safe
+def add(request: HttpRequest) -> HttpResponse:
+    """The address that people guess leads to the page where an issue is begun."""
+    return HttpResponseRedirect(reverse("admin:newsletters_issue_new", query=request.GET))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

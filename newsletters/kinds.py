@@ -8,6 +8,7 @@ from django.db import models
 
 from newsletters import (
     audience,
+    erasing,
     feedback,
     images,
     import_work,
@@ -100,6 +101,7 @@ def register() -> None:
         ("feedback_mail", "Feedback to staff", feedback.perform_feedback_mail, "feedback"),
         ("confirmation_mail", "Confirmation of a sign-up", subscriptions.perform_confirmation_mail, "mark_email_read"),
         ("welcome_mail", "Welcome to a list", welcome.perform_welcome_mail, "waving_hand"),
+        (erasing.KIND, "Erasing of a reader", erasing.perform, "person_off"),
         ("reader_mail", "Mail that a reader asked for", reader_mails.perform_reader_mail, "forward_to_inbox"),
     ):
         kinds.register(

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse
 
-from newsletters import addresses, floods, personal_data, preferences, subscriptions, suppressions, tokens
+from newsletters import addresses, floods, personal_data, preferences, suppressions, tokens
 from newsletters.models import Subscriber
 from newsletters.public_pages import public, show
 from newsletters.public_views import guarded
@@ -64,8 +64,8 @@ def _page(
         "subscriber": subscriber, "said": said, "is_left": is_left,
         "choices": choices or ChoicesForm(subscriber),
         "new_address": new_address or NewAddressForm(),
-        "barred": next((row for row in barred if row.reason not in subscriptions.REVERSIBLE), None),
-        "is_silent": any(row.reason in subscriptions.REVERSIBLE for row in barred),
+        "barred": next((row for row in barred if row.reason not in suppressions.READERS_OWN), None),
+        "is_silent": any(row.reason in suppressions.READERS_OWN for row in barred),
     }  # fmt: skip
     return show("preferences", context, status=422 if is_wrong else 200)
 
@@ -135,7 +135,7 @@ def my_data(request: HttpRequest, token: str) -> HttpResponse:
 
 @public
 def erase(request: HttpRequest, token: str) -> HttpResponse:
-    """GET shows a button, POST erases; afterwards the link leads nowhere."""
+    """GET shows a button, POST has the reader erased; once that is done the link leads nowhere."""
     try:
         reader = tokens.read_request(tokens.ERASE, token)
         if request.method != "POST":

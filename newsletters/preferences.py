@@ -10,7 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
-from newsletters import addresses, erasing, floods, links, reader_mails, subscriptions, tokens
+from newsletters import addresses, erasing, floods, links, reader_mails, subscriptions, suppressions, tokens
 from newsletters.models import List, ReaderEvent, Subscriber, SubscriberField, Subscription, Suppression
 from runs import audit, clock, locking
 
@@ -73,10 +73,8 @@ def leave_everything(reader: tokens.Reader) -> None:
         subscriber = _locked(reader)
         left = Subscription.objects.filter(subscriber=subscriber).exclude(state=State.UNSUBSCRIBED)
         number = left.update(state=State.UNSUBSCRIBED, unsubscribed_at=clock.now())
-        _, is_new = Suppression.objects.get_or_create(
-            address_hash=addresses.address_hash(subscriber.email_norm),
-            defaults={"email_norm": subscriber.email_norm, "reason": Suppression.Reason.UNSUBSCRIBED},
-        )
+        is_new = not suppressions.of(subscriber.email_norm).exists()
+        suppressions.note(None, subscriber.email_norm, Suppression.Reason.UNSUBSCRIBED, "")
         if number or is_new:
             audit.record(None, "the reader left everything", subscriber)
             ReaderEvent.objects.create(
@@ -87,7 +85,7 @@ def leave_everything(reader: tokens.Reader) -> None:
 def ask_for_page(email_norm: str) -> None:
     """Mails the link to their page to a reader; nothing happens for an address that is not with us."""
     subscriber = Subscriber.objects.filter(email_norm=email_norm).first()
-    if subscriber is None or not reader_mails.may_be_written_to(subscriber.email):
+    if subscriber is None or not suppressions.may_ask(email_norm):
         return
     _plan(subscriber, reader_mails.ABOUT_PAGE, PAGE_MAIL_EVERY)
 
@@ -110,7 +108,7 @@ def ask_for_new_address(reader: tokens.Reader, email: str) -> None:
     norm = addresses.normalise(email)
     with transaction.atomic():
         subscriber = _locked(reader)
-        if norm == subscriber.email_norm or not reader_mails.may_be_written_to(norm):
+        if norm == subscriber.email_norm or not suppressions.may_ask(norm):
             return
         # Two counts: nobody gets many of these, and nobody sends many.
         if not floods.may_mail("from", subscriber.email_norm, timedelta(0), most_per_day=5):
@@ -150,9 +148,9 @@ def move(claim: tokens.NewAddress) -> Subscriber:
 
 
 def erase(reader: tokens.Reader) -> None:
-    """Erases the reader. Raises tokens.BadToken when that has been done already."""
+    """Writes to the reader no more, and has a worker erase them. Raises tokens.BadToken when that has been done."""
     with transaction.atomic():
-        erasing.remove(None, _locked(reader))
+        erasing.plan(_locked(reader))
 
 
 def page_of(subscriber: Subscriber) -> str:

@@ -54,6 +54,8 @@ class Preview:
     has_foreign_images: bool = False
     has_dark_rules: bool = False
     headers: tuple[tuple[str, str], ...] = ()
+    feed_problem: str = ""
+    """Why the letter is shown without what is new in its feed."""
 
     @property
     def kilobytes(self) -> str:
@@ -73,10 +75,11 @@ def preview(draft: Draft, reader: Reader, view: str = "desktop") -> Preview:
     except segments.BadRule as error:
         unusable = preparing.unusable_segment(draft.newsletter, error)
         return Preview(None, reader.shown, Audience(0, 0, 0, 0), view, unusable, "segment")
+    feed_problem = ""
     try:
-        source = drafts.with_feed(draft).source
+        source = drafts.with_feed(draft, feeds.PREVIEW_SECONDS).source
     except feeds.FeedProblem as problem:
-        return Preview(None, reader.shown, counted, view, str(problem), "feed_url")
+        source, feed_problem = drafts.without_feed(draft).source, str(problem)
     try:
         merge_fields.check({"subject": source.subject, "preheader": source.preheader, "body": source.body})
         frozen = content.freeze(source)
@@ -90,6 +93,7 @@ def preview(draft: Draft, reader: Reader, view: str = "desktop") -> Preview:
         has_foreign_images=has_foreign,
         has_dark_rules=_DARK_RULE.search(letter.html) is not None,
         headers=_headers(draft, reader, letter) if view == "headers" else (),
+        feed_problem=feed_problem,
     )  # fmt: skip
 
 

@@ -10,11 +10,11 @@ from django.conf import settings
 from django.conf.locale import LANG_INFO
 from django.core.exceptions import ValidationError
 
-from newsletters import addresses, floods, preferences
+from newsletters import addresses, field_forms, fields, floods, preferences
 from newsletters.floods import Freshness
 from newsletters.models import List, Subscriber, SubscriberField
 
-TEXT_CHARACTERS = 200
+_LOOK = field_forms.Look(forms.TextInput, forms.Select, "Not said")
 
 
 class GuardedForm(forms.Form):
@@ -119,17 +119,20 @@ class ChoicesForm(forms.Form):
 
     def __init__(self, subscriber: Subscriber, data: Mapping[str, Any] | None = None) -> None:
         self.own_fields = preferences.public_fields()
+        self._stored = subscriber.attributes
         initial = {
             "lists": [chosen.slug for chosen in preferences.chosen_lists(subscriber)],
             "name": subscriber.name,
             "language": subscriber.language,
-            **{_name(own): _shown(own, subscriber.attributes.get(own.key)) for own in self.own_fields},
+            **{_name(own): fields.in_words(own, subscriber.attributes.get(own.key)) for own in self.own_fields},
         }
         super().__init__(data, initial=initial)
         cast("forms.ModelMultipleChoiceField[List]", self.fields["lists"]).queryset = preferences.lists_for(subscriber)
         cast(forms.ChoiceField, self.fields["language"]).choices = _languages(subscriber.language)
         for own in self.own_fields:
-            self.fields[_name(own)] = _field_for(own, subscriber.attributes.get(own.key))
+            value = field_forms.ValueField(own, _LOOK)
+            value.show(subscriber.attributes.get(own.key))
+            self.fields[_name(own)] = value
 
     @property
     def facts(self) -> list[forms.BoundField]:
@@ -140,59 +143,15 @@ class ChoicesForm(forms.Form):
     def choices(self) -> preferences.Choices:
         """What was chosen, once the form is valid."""
         data = self.cleaned_data
-        values = {own.key: _stored(own, data[_name(own)]) for own in self.own_fields}
+        values = {
+            own.key: data[_name(own)] if _name(own) in self.changed_data else self._stored.get(own.key)
+            for own in self.own_fields
+        }
         return preferences.Choices([chosen.pk for chosen in data["lists"]], data["name"], data["language"], values)
 
 
 def _name(own: SubscriberField) -> str:
     return f"own_{own.key}"
-
-
-def _field_for(own: SubscriberField, present: Any) -> forms.Field:
-    kinds = SubscriberField.Kind
-    if own.kind == kinds.NUMBER:
-        return forms.DecimalField(label=own.label, required=False, max_digits=15, widget=_text_like("decimal"))
-    if own.kind == kinds.DATE:
-        return forms.DateField(
-            label=own.label, required=False, input_formats=["%Y-%m-%d"],
-            widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
-        )  # fmt: skip
-    if own.kind == kinds.YES_NO:
-        return forms.ChoiceField(
-            label=own.label, required=False, choices=[("", "Not said"), ("yes", "Yes"), ("no", "No")]
-        )
-    if own.kind == kinds.CHOICE:
-        words = [str(choice) for choice in own.choices]
-        if present not in (None, "") and str(present) not in words:
-            words.append(str(present))
-        return forms.ChoiceField(
-            label=own.label, required=False, choices=[("", "Not said"), *((word, word) for word in words)]
-        )
-    return forms.CharField(label=own.label, required=False, max_length=TEXT_CHARACTERS)
-
-
-def _text_like(mode: str) -> forms.TextInput:
-    """Typed as text: browsers' number fields change what is written when somebody scrolls over them."""
-    return forms.TextInput(attrs={"inputmode": mode})
-
-
-def _shown(own: SubscriberField, value: Any) -> Any:
-    if own.kind == SubscriberField.Kind.YES_NO and isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else value
-
-
-def _stored(own: SubscriberField, value: Any) -> Any:
-    kinds = SubscriberField.Kind
-    if value in (None, ""):
-        return None
-    if own.kind == kinds.NUMBER:
-        return int(value) if value == value.to_integral_value() else float(value)
-    if own.kind == kinds.DATE:
-        return value.isoformat()
-    if own.kind == kinds.YES_NO:
-        return value == "yes"
-    return value
 
 
 def _languages(present: str) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.core.mail import EmailMessage
 
-from newsletters import addresses, links, subscriptions, suppressions
+from newsletters import addresses, links, suppressions
 from newsletters.models import Subscriber
 from newsletters.public_pages import organisation
 from runs.tasks import JobFailed, RunContext
@@ -73,7 +73,7 @@ def perform_reader_mail(run: RunContext) -> str:
     if subscriber is None or about not in _TEXTS:
         return "Nothing to do: the reader was removed."
     recipient = to or subscriber.email
-    if not may_be_written_to(recipient):
+    if not suppressions.may_ask(addresses.normalise(recipient)):
         return "Nothing to do: this address is on the suppression list."
     link = links.new_address_url(subscriber, to) if about == ABOUT_NEW_ADDRESS else _LINKS[about](subscriber)
     subject, text = _TEXTS[about]
@@ -89,9 +89,3 @@ def perform_reader_mail(run: RunContext) -> str:
     except OSError as error:  # smtplib's errors are OSErrors too
         raise JobFailed(f"The mail could not be handed to the mail server ({error}).") from error
     return f"Mailed: {subject}."
-
-
-def may_be_written_to(email: str) -> bool:
-    """Whether nothing but the reader's own decision stands against a mail that they asked for."""
-    found = suppressions.of(addresses.normalise(email))
-    return all(row.reason in subscriptions.REVERSIBLE for row in found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,11 +10,10 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import QueryDict
 
-from newsletters import addresses
+from newsletters import addresses, subscriber_files
 from newsletters.models import Delivery, Issue
-from runs import audit
+from runs import audit, csv_lines
 from runs.audit import Actor
-from runs.guards import guard
 from runs.row_numbers import row_number
 
 LISTED = 100
@@ -35,6 +33,11 @@ _ADDRESS = re.compile(r"[^\s<>\"(),;:]+@[^\s<>\"(),;:]+")
 def may_see(person: Any) -> bool:
     """Whether somebody may see who got an issue: that is a list of readers, whatever page shows it."""
     return bool(person.has_perm(VIEW) and person.has_perm(READERS))
+
+
+def may_download(person: Any) -> bool:
+    """Whether somebody may take that list out as a file."""
+    return may_see(person) and bool(person.has_perm(subscriber_files.EXPORT))
 
 
 def without_addresses(answer: str) -> str:
@@ -82,24 +85,12 @@ def page(issue: Issue, wanted: Wanted) -> tuple[list[Delivery], int | None]:
 
 def download(actor: Actor, issue: Issue, wanted: Wanted) -> Iterator[str]:
     """All of them as CSV, line by line; a cell that a spreadsheet program would run as a formula is made harmless."""
-    audit.require(actor, VIEW, "download the recipients", issue)
-    audit.require(actor, READERS, "download the recipients", issue)
+    for permission in (VIEW, READERS, subscriber_files.EXPORT):
+        audit.require(actor, permission, "download the recipients", issue)
     audit.record(actor, "downloaded the recipients", issue, after={"state": wanted.state, "code": wanted.code})
-    return _lines(rows(issue, wanted))
+    return csv_lines.lines(COLUMNS, map(_cells, rows(issue, wanted).iterator(chunk_size=2000)))
 
 
-class _Echo:
-    """Gives back what a CSV writer writes."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _lines(found: QuerySet[Delivery]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    yield "\ufeff"  # spreadsheet programs then read it as UTF-8
-    yield writer.writerow(COLUMNS)
-    for row in found.iterator(chunk_size=2000):
-        sent_at = row.sent_at.isoformat() if row.sent_at else ""
-        cells = (row.email, row.name, row.get_state_display(), row.code or "", row.text, sent_at)
-        yield writer.writerow([guard(cell) for cell in cells])
+def _cells(row: Delivery) -> tuple[object, ...]:
+    sent_at = row.sent_at.isoformat() if row.sent_at else ""
+    return row.email, row.name, row.get_state_display(), row.code or "", row.text, sent_at

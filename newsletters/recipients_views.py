@@ -29,6 +29,7 @@ def index(request: HttpRequest, issue_id: int) -> HttpResponse:
         "rows": rows,
         "following": following,
         "tabs": [(key, label, key == wanted.state and not wanted.address) for key, (label, _) in STATES.items()],
+        "may_download": recipients.may_download(request.user),
         "state_word": STATES[wanted.state][0].lower(),
     }
     return page(request, "newsletters/admin/recipients.html", context)
@@ -37,6 +38,8 @@ def index(request: HttpRequest, issue_id: int) -> HttpResponse:
 @require_POST
 def download(request: HttpRequest, issue_id: int) -> StreamingHttpResponse:
     """What the page would list, all of it, as a CSV file."""
+    if not recipients.may_download(request.user):
+        raise PermissionDenied
     issue = get_object_or_404(Issue.objects.select_related("newsletter").defer("html", "text"), pk=issue_id)
     wanted = Wanted.of(request.POST)
     lines = recipients.download(request.user, issue, wanted)

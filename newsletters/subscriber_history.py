@@ -102,10 +102,10 @@ def _events(subscriber: Subscriber, number: int) -> Iterator[Entry]:
 
 
 def _changes(subscriber: Subscriber, number: int) -> Iterator[Entry]:
-    # What was refused changed nothing; it stands in the activity log.
+    # What was refused changed nothing; it stands in the activity log. What readers did is an event of theirs already.
     rows = AuditEntry.objects.filter(
         object_type="newsletters.subscriber", object_id=str(subscriber.pk), was_refused=False
-    )
+    ).exclude(action__startswith="the reader ")
     for row in rows.order_by("-id")[:number]:
         who = row.actor_name or "Almanac"
         names = ", ".join(str(name).replace("_", " ") for name in row.after)

@@ -20,7 +20,6 @@ from newsletters.models import (
     ReaderEvent,
     Subscriber,
     Subscription,
-    Suppression,
 )
 from runs import audit, clock, locking
 from runs.tasks import JobFailed, RunContext
@@ -34,8 +33,6 @@ CONSENT = (
     "The time and the internet address of my confirmation are kept as proof of it."
 )
 """The sentence beside the button of the sign-up form, kept with each subscription made by it."""
-REVERSIBLE = (Suppression.Reason.UNSUBSCRIBED, Suppression.Reason.ERASED)
-"""What readers decided themselves, they can undo themselves: by confirming a new sign-up, and in no other way."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +51,9 @@ def sign_up(email: str, email_norm: str, name: str, lists: Sequence[List], conse
 
     The caller answers the same whether the address is known, suppressed or new.
     """
-    barred = list(suppressions.of(email_norm))
-    if any(row.reason not in REVERSIBLE for row in barred):
+    if not suppressions.may_ask(email_norm):
         return
-    now = clock.now()
+    is_silent, now = suppressions.of(email_norm).exists(), clock.now()
     with transaction.atomic():
         subscriber, _ = Subscriber.objects.get_or_create(email_norm=email_norm, defaults={"email": email, "name": name})
         # Two posts at the same moment: the second waits here and then sees that the mail is on its way.
@@ -68,9 +64,9 @@ def sign_up(email: str, email_norm: str, name: str, lists: Sequence[List], conse
                 subscriber=subscriber, list=chosen,
                 defaults={"source": consent.source, "created_at": now, "consent_text": consent.text[:300]},
             )  # fmt: skip
-            if subscription.state == State.CONFIRMED and not barred:
+            if subscription.state == State.CONFIRMED and not is_silent:
                 continue
-            needs_mail = consent.needs_mail or bool(barred) or chosen.opt_in == "double"
+            needs_mail = consent.needs_mail or is_silent or chosen.opt_in == "double"
             if not needs_mail and subscription.state == State.PENDING:
                 _put_on(subscriber, [chosen.pk], consent.ip)
                 continue
@@ -95,7 +91,7 @@ def confirm(claim: tokens.Confirmation, ip: str | None = None) -> list[str]:
     """
     with transaction.atomic():
         subscriber = locking.locked(Subscriber.objects.filter(pk=claim.subscriber_id)).first()
-        if subscriber is None or any(row.reason not in REVERSIBLE for row in suppressions.of(subscriber.email_norm)):
+        if subscriber is None or not suppressions.may_ask(subscriber.email_norm):
             return []
         names = lists_to_confirm(claim)
         new = list(_confirmable(claim).exclude(state=State.CONFIRMED).values_list("list_id", flat=True))
@@ -116,9 +112,9 @@ def _confirmable(claim: tokens.Confirmation) -> QuerySet[Subscription]:
 def put_on(subscriber: Subscriber, list_ids: Sequence[int], ip: str | None) -> None:
     """Confirms the reader's places on these lists by their own act, and welcomes them where they were never welcomed.
 
-    Call it inside a transaction. It also lifts what the reader had decided before (:data:`REVERSIBLE`).
+    Call it inside a transaction. It also lifts what the reader had decided before.
     """
-    suppressions.of(subscriber.email_norm).filter(reason__in=REVERSIBLE).delete()
+    suppressions.of(subscriber.email_norm).filter(reason__in=suppressions.READERS_OWN).delete()
     _put_on(subscriber, list_ids, ip)
 
 
@@ -210,7 +206,7 @@ def perform_confirmation_mail(run: RunContext) -> str:
         .exclude(state=State.CONFIRMED)
         .values_list("list_id", flat=True)
     )
-    if not list_ids or any(row.reason not in REVERSIBLE for row in suppressions.of(subscriber.email_norm)):
+    if not list_ids or not suppressions.may_ask(subscriber.email_norm):
         return "Nothing to do: confirmed already, or not wanted."
     names = List.objects.filter(pk__in=list_ids).order_by("name").values_list("name", flat=True)
     url = links.confirmation_url(subscriber.pk, list_ids)

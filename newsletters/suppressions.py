@@ -15,6 +15,8 @@ LIFT = "newsletters.delete_suppression"
 Reason = Suppression.Reason
 ASKED_FOR = frozenset({Reason.COMPLAINT, Reason.ERASED, Reason.UNSUBSCRIBED})
 """The reader's own wish: lifting it takes a second word that they changed their mind."""
+READERS_OWN = (Reason.UNSUBSCRIBED, Reason.ERASED)
+"""What readers decided themselves, they can undo themselves: by confirming a new sign-up, and in no other way."""
 WARNINGS = {
     Reason.COMPLAINT: "This reader marked our mail as spam. Another mail to them harms how all our mail is received.",
     Reason.ERASED: "This person asked to be erased. The law lets you write to them again only if they ask for it.",
@@ -26,6 +28,11 @@ WARNINGS = {
 def of(email_norm: str) -> QuerySet[Suppression]:
     """What is on record against writing to this address, under the current key or a former one."""
     return Suppression.objects.filter(address_hash__in=addresses.address_hashes(email_norm))
+
+
+def may_ask(email_norm: str) -> bool:
+    """Whether nothing but the reader's own decision stands against a mail that they ask for."""
+    return not of(email_norm).exclude(reason__in=READERS_OWN).exists()
 
 
 def note(actor: Actor, email_norm: str, reason: str, words: str) -> Suppression:

@@ -6,7 +6,6 @@ date is found by halving. What no index answers is looked for in a bounded numbe
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
@@ -16,9 +15,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from runs import audit
+from runs import audit, csv_lines
 from runs.audit import Actor
-from runs.guards import guard
 from runs.models import AuditEntry
 
 PERMISSION = "runs.view_auditentry"
@@ -164,22 +162,8 @@ def export_entries(actor: Actor, wanted: Wanted) -> Iterator[str]:
     newest = AuditEntry.objects.order_by("-id").values_list("id", flat=True).first() or 0
     facts = {"since": wanted.since, "until": wanted.until, "search": wanted.text, "action": wanted.action}
     audit.record(actor, "exported the activity log", None, after={key: value for key, value in facts.items() if value})
-    return _lines(found.entries.filter(id__lte=newest), timezone.get_current_timezone())
-
-
-class _Echo:
-    """A file that hands back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _lines(entries: QuerySet[AuditEntry], zone: tzinfo) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    yield "\ufeff"  # spreadsheet programs then read it as UTF-8
-    yield writer.writerow(COLUMNS)
-    for entry in entries.iterator(chunk_size=2000):
-        yield writer.writerow([guard(cell) for cell in _cells(entry, zone)])
+    zone, entries = timezone.get_current_timezone(), found.entries.filter(id__lte=newest)
+    return csv_lines.lines(COLUMNS, (_cells(entry, zone) for entry in entries.iterator(chunk_size=2000)))
 
 
 def _cells(entry: AuditEntry, zone: tzinfo) -> tuple[str, ...]:

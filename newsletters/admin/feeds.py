@@ -8,6 +8,8 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
 from newsletters import feed_views
+from newsletters.models import Newsletter
+from runs.row_numbers import row_number
 
 
 class FeedPages(ModelAdmin):  # type: ignore[misc]
@@ -17,11 +19,20 @@ class FeedPages(ModelAdmin):  # type: ignore[misc]
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
-        own = [path("<int:newsletter_id>/feed/", wrap(feed_views.show), name="newsletters_newsletter_feed")]
+        own = [
+            path("<int:newsletter_id>/feed/", wrap(feed_views.show), name="newsletters_newsletter_feed"),
+            path("<int:object_id>/feed/anew/", wrap(feed_views.count_anew), name="newsletters_newsletter_feed_anew"),
+        ]
         urls: list[URLPattern] = own + super().get_urls()
         return urls
 
-    @action(description="Feed", url_path="feed", permissions=["view"], icon="rss_feed")  # type: ignore[untyped-decorator]
+    def has_feed_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """The way there is shown where there is a feed to look at."""
+        number = row_number(str(object_id or ""))
+        has_feed = Newsletter.objects.filter(pk=number or 0, source=Newsletter.Source.FEED).exists()
+        return has_feed and bool(self.has_view_permission(request))
+
+    @action(description="Feed", url_path="feed", permissions=["feed"], icon="rss_feed")  # type: ignore[untyped-decorator]
     def feed_link(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Only its address is used: that of the page above."""
-        return feed_views.show(request, int(object_id) if object_id.isdigit() else 0)
+        return feed_views.show(request, row_number(object_id) or 0)

@@ -20,6 +20,10 @@ from runs.pages import chip
 class ImportJobAdmin(ReadOnlyAdmin):
     """Files that were uploaded, the newest first; a file's pages are in import_views.py."""
 
+    when_empty = (
+        "No file was brought in yet. An import takes subscribers from a table: every row is tried first, and "
+        "only then anybody is added."
+    )
     list_display = ("name", "state_chip", "of_rows", "outcome", "uploaded")
     list_display_links = None
     list_filter = ("state",)

@@ -45,6 +45,9 @@ class TabFilter(admin.SimpleListFilter):
 class IssueAdmin(ReadOnlyAdmin):
     """What was sent and what is to be, newest first; an issue's page is in issue_views.py."""
 
+    when_empty = (
+        "No issue yet. One is made each time a newsletter goes out; you can also write one for a time of its own."
+    )
     list_display = ("state_chip", "name", "due", "progress", "problems")
     list_display_links = None
     list_filter = (TabFilter,)
@@ -101,6 +104,7 @@ class IssueAdmin(ReadOnlyAdmin):
             "recipients-download": recipients_views.download,
         }
         own = [
+            path("add/", wrap(issue_views.add), name="newsletters_issue_add"),
             path("new/", wrap(issue_views.new), name="newsletters_issue_new"),
             path("<int:issue_id>/change/", wrap(issue_views.issue), name="newsletters_issue_change"),
         ]

@@ -22,6 +22,10 @@ from runs import words
 class LayoutAdmin(ModelAdmin):  # type: ignore[misc]
     """What stands around the text of newsletters: name, preview, and who uses it."""
 
+    when_empty = (
+        "No layout of your own yet. Letters are sent in ours until you add one: colours, a logo, a footer "
+        "around the text."
+    )
     form = LayoutForm
     list_display = ("title", "written_in", "used", "changed")
     list_display_links = None

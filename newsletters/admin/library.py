@@ -28,6 +28,7 @@ TONES = {Image.State.READY: "good", Image.State.REFUSED: "bad", Image.State.WAIT
 class ImageAdmin(ModelAdmin):  # type: ignore[misc]
     """Uploads and the sizes that a worker made of them. The files themselves are only handed out by a view."""
 
+    when_empty = "No picture yet. What you upload here is made small enough for mails and can be put into every letter."
     form = ImageForm
     list_display = ("shown", "state_chip", "dimensions", "uploaded")
     list_display_links = None
@@ -129,6 +130,7 @@ _MAILED = moment_column("mailed_at", "Mailed to staff")
 class FeedbackAdmin(ReadOnlyAdmin):
     """What readers wrote."""
 
+    when_empty = "Nobody has written yet. What readers send by the form “Write to us” stands here."
     list_display = ("text_start", "writer", "received", _MAILED)
     list_display_links = ("text_start",)
     search_fields = ("text", "email", "name")

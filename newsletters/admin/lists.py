@@ -25,7 +25,8 @@ from runs.pages import chip
 class ListAdmin(ModelAdmin):  # type: ignore[misc]
     """The lists with how many people are on them."""
 
-    list_display = ("name", "confirmed", "pending", "unsubscribed", "public")
+    when_empty = "No list yet. A list is what readers subscribe to; a newsletter goes to one or more of them."
+    list_display = ("name", "confirmed", "pending", "unsubscribed", "is_public")
     search_fields = ("name",)
     prepopulated_fields = {"slug": ("name",)}
     readonly_fields = ("people", "sign_up_page", "users")
@@ -63,13 +64,17 @@ class ListAdmin(ModelAdmin):  # type: ignore[misc]
             return "0"
         return format_html('<a class="al-name" href="{}">{}</a>', _who(obj), f"{obj.confirmed_count:,}")
 
-    @admin.display(description="Not confirmed yet", ordering="pending_count")
+    @admin.display(description="Unconfirmed", ordering="pending_count")
     def pending(self, obj: Any) -> str:
         return f"{obj.pending_count or 0:,}"
 
     @admin.display(description="Unsubscribed", ordering="unsubscribed_count")
     def unsubscribed(self, obj: Any) -> str:
         return f"{obj.unsubscribed_count or 0:,}"
+
+    @admin.display(description="Open to all", ordering="public")
+    def is_public(self, obj: List) -> str:
+        return "On the sign-up page" if obj.public else "No"
 
     @admin.display(description="Who is on it")
     def people(self, obj: Any) -> SafeString:
@@ -95,6 +100,10 @@ class ListAdmin(ModelAdmin):  # type: ignore[misc]
 class SuppressionAdmin(LongListAdmin):
     """Addresses that get no newsletter at all."""
 
+    when_empty = (
+        "Every address may be written to. Whoever leaves everything, complains or has an address that does "
+        "not exist any more comes to stand here."
+    )
     form = SuppressionForm
     list_display = ("address", "why", "since", "lift")
     list_display_links = None

@@ -20,6 +20,10 @@ from schedules.target_admin import KeptWhileScheduled
 class BounceMailboxAdmin(KeptWhileScheduled):
     """What a schedule reads; where the mailbox is and its password are in the environment alone."""
 
+    when_empty = (
+        "No mailbox yet. Mails that could not be delivered come back to one; Almanac reads it and learns "
+        "which addresses are dead."
+    )
     list_display = ("name", "address", "last_read", "state")
     fields = ("name", "address", "last_read", "state")
     readonly_fields = ("address", "last_read", "state")

@@ -35,6 +35,10 @@ class SegmentList(ChangeList):
 class SegmentAdmin(ModelAdmin):  # type: ignore[misc]
     """Segments with their sentence, their size and who uses them."""
 
+    when_empty = (
+        "No segment yet. A segment is a part of your readers, by rules: those of the harbour district, those "
+        "who joined this year."
+    )
     list_display = ("segment", "size", "users")
     list_display_links = None
     list_before_template = "newsletters/admin/segment_list.html"

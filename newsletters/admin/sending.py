@@ -27,6 +27,9 @@ from schedules.target_admin import KeptWhileScheduled
 class NewsletterAdmin(KeptWhileScheduled, KeepsWhatWasTyped, FeedPages):
     """The recurring newsletters; when they go out is set under Schedules."""
 
+    when_empty = (
+        "No newsletter yet. It says what is written, to which lists and from whom; a schedule says when it goes out."
+    )
     form = NewsletterForm
     list_display = ("name", "subject", "to", "last_issue")
     search_fields = ("name", "subject")
@@ -125,6 +128,7 @@ class NewsletterAdmin(KeptWhileScheduled, KeepsWhatWasTyped, FeedPages):
 class DeliveryAdmin(ReadOnlyAdmin):
     """Who got which issue, and what the mail server said."""
 
+    when_empty = "No mail was sent yet. Each mail to each reader stands here, with what the mail server said."
     list_display = ("email", "state_chip", "issue", "answer", moment_column("sent_at", "Sent"))
     list_display_links = None
     list_filter = ("state",)

@@ -63,6 +63,7 @@ class SegmentFilter(admin.SimpleListFilter):
 class SubscriberAdmin(LongListAdmin):
     """The readers; searched by the beginning of the address, which an index answers at any size."""
 
+    when_empty = "Nobody yet. Readers come by the sign-up form of a public list, by an import, or one by one from here."
     form = SubscriberForm
     list_display = ("who", "on_lists", "since")
     list_display_links = None
@@ -171,6 +172,10 @@ class SubscriberAdmin(LongListAdmin):
 class SubscriberFieldAdmin(ModelAdmin):  # type: ignore[misc]
     """What we keep of subscribers besides address, name and language."""
 
+    when_empty = (
+        "No field yet. A field is a fact about readers that letters can mention and segments can ask for, "
+        "such as their district."
+    )
     form = SubscriberFieldForm
     list_display = ("label", "key", "what", "is_public")
     list_before_template = "newsletters/admin/field_list.html"

@@ -37,7 +37,11 @@ class Subscriber(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
-        indexes: ClassVar = [models.Index(fields=["created_at"], name="subscriber_by_day")]
+        permissions: ClassVar = [("export_subscriber", "Can take readers' addresses out as a file")]
+        indexes: ClassVar = [
+            models.Index(fields=["created_at"], name="subscriber_by_day"),
+            models.Index(fields=["id"], condition=models.Q(soft_bounces__gt=0), name="subscriber_soft_bounced"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} <{self.email}>" if self.name else self.email

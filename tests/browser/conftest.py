@@ -36,7 +36,13 @@ class House:
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    data_dir = tmp_path_factory.mktemp("house")
+    with started(tmp_path_factory.mktemp("house")) as house:
+        yield house
+
+
+@contextmanager
+def started(data_dir: Path, *options: str) -> Iterator[House]:
+    """A house of its own, with more options of ``manage.py up``."""
     port = free_port()
     dropped = ("BROKER_URL", "EMAIL_URL", "PUBLIC_URL", "DATABASE_URL", "SECRET_KEY", "DJANGO_SETTINGS_MODULE")
     environment = {name: value for name, value in os.environ.items() if name not in dropped}
@@ -44,7 +50,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     log = data_dir / "up.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "up", "--port", str(port)],
+            [sys.executable, "manage.py", "up", "--port", str(port), *options],
             cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"

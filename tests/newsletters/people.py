@@ -14,7 +14,7 @@ from schedules.drafts import ScheduleDraft
 from schedules.models import Schedule
 
 WRITES = ("add_issue", "change_issue", "delete_issue", "view_issue", "view_newsletter", "change_newsletter")
-SENDS = (*WRITES, "send_newsletter", "approve_issue", "view_delivery", "view_subscriber")
+SENDS = (*WRITES, "send_newsletter", "approve_issue", "view_delivery", "view_subscriber", "export_subscriber")
 
 
 def staff(name: str, *codenames: str) -> User:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from newsletters import audience, bounces, services, verp
@@ -226,6 +228,18 @@ def test_a_mail_that_got_through_is_believed_after_a_while(
     assert bounces.forget_recovered() == 1
     reader.refresh_from_db()
     assert reader.soft_bounces == 0
+
+
+def test_an_index_finds_those_who_are_counted(reader: Subscriber) -> None:
+    with CaptureQueriesContext(connection) as queries, connection.cursor() as cursor:
+        bounces.forget_recovered()
+        if connection.vendor == "postgresql":  # with a handful of rows it would rightly read the table
+            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+        how = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
+        asked = next(query["sql"] for query in queries if "soft_bounces" in query["sql"])
+        cursor.execute(f"{how} {asked}")
+        plan = str(cursor.fetchall())
+    assert "subscriber_soft_bounced" in plan
 
 
 def test_refusals_for_our_sake_never_count_against_the_reader(

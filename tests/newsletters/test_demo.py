@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
+from django.test import Client
 from django.utils import timezone
 
 from newsletters import audience
@@ -50,9 +51,12 @@ def test_loading_it_twice_adds_nothing() -> None:
     assert (Subscriber.objects.count(), Subscription.objects.count(), Newsletter.objects.count()) == before
 
 
-def test_the_weekly_letter_reaches_all_200(smtp_server: SmtpServer, perform: Callable[..., Run]) -> None:
+def test_the_weekly_letter_reaches_all_200_and_the_archive(
+    smtp_server: SmtpServer, perform: Callable[..., Run], client: Client
+) -> None:
     letter = Newsletter.objects.get(name="Weekly letter")
     assert perform(letter).result == "200 sent."
+    assert "City news for our readers" in client.get("/archive/").content.decode()
     assert len(set(smtp_server.recipients)) == 200
     for mail in smtp_server.received:
         name = Subscriber.objects.get(email_norm=mail.recipient).name

@@ -15,7 +15,18 @@ from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
-from newsletters import audience, erasing, imports, preparing, services, subscribers, subscriptions
+from newsletters import (
+    audience,
+    erasing,
+    imports,
+    links,
+    preferences,
+    preparing,
+    services,
+    subscribers,
+    subscriptions,
+    tokens,
+)
 from newsletters.models import (
     Delivery,
     FeedbackMessage,
@@ -31,6 +42,7 @@ from newsletters.models import (
 )
 from runs.models import Alert, AuditEntry, Notice, Run, RunEvent
 from schedules import events
+from schedules.tasks import run_job
 from tests.newsletters.conftest import DUE, add_readers
 from tests.newsletters.smtp_server import SmtpServer
 
@@ -94,6 +106,24 @@ def test_no_address_is_left_anywhere_in_the_database(person: Subscriber) -> None
     assert (entry.action, entry.object_label) == ("erased a person", "an erased person")
     assert AuditEntry.objects.filter(action="added the subscriber", actor_name="boss").exists(), "who did what stays"
     assert FeedbackMessage.objects.filter(text="Write to an erased person, please").exists()
+
+
+def test_a_reader_who_asks_is_erased_by_a_worker_and_reached_by_nothing_meanwhile(
+    person: Subscriber, settings: Settings, tmp_path: Path, django_capture_on_commit_callbacks: Any
+) -> None:
+    settings.MEDIA_ROOT, settings.LEASE_SECONDS = tmp_path, 3600
+    ImportJob.objects.all().delete()
+    theirs = _upload(f"mail\n{ADDRESS}\n", "utf-8")
+    with django_capture_on_commit_callbacks(execute=True):
+        preferences.erase(tokens.read_request(tokens.ERASE, links.erase_url(person).rstrip("/").rsplit("/", 1)[1]))
+    theirs.refresh_from_db()
+    assert theirs.file, "the page does not wait until files are read"
+    assert audience.suppressed_among([NORM]) == {NORM}
+    with django_capture_on_commit_callbacks(execute=True):
+        run_job(Run.objects.get(kind=erasing.KIND).pk)
+    assert [line for line in everything_stored().splitlines() if any(trace in line for trace in TRACES)] == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert Run.objects.get(kind=erasing.KIND).result == "Erased."
 
 
 def test_an_erased_address_stays_suppressed_whoever_brings_it_back(person: Subscriber, city_news: List) -> None:

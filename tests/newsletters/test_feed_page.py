@@ -12,8 +12,9 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from newsletters.models import Newsletter
+from newsletters.models import List, Newsletter
 from runs.models import AuditEntry
+from tests.newsletters.test_admin import newsletter_form
 from tests.newsletters.test_feeds import item, rss
 from tests.newsletters.web_server import WebServer, page
 
@@ -41,60 +42,71 @@ def address(newsletter: Newsletter) -> str:
     return reverse("admin:newsletters_newsletter_feed", args=[newsletter.pk])
 
 
-def settings_of(web: WebServer, **more: object) -> dict[str, object]:
-    return {"source": "feed", "feed_url": f" {web.url}/feed ", "feed_items": 2, "feed_when_empty": "skip", **more}
+@pytest.fixture
+def digest(letter: Newsletter, web: WebServer) -> Newsletter:
+    letter.source, letter.feed_url, letter.feed_items = "feed", f"{web.url}/feed", 2
+    letter.save()
+    return letter
 
 
-def test_saving_shows_at_once_what_would_go_out(client: Client, letter: Newsletter, web: WebServer) -> None:
-    shown = client.post(address(letter), settings_of(web), follow=True).content.decode()
+def anew(newsletter: Newsletter) -> str:
+    return reverse("admin:newsletters_newsletter_feed_anew", args=[newsletter.pk])
+
+
+def test_looking_shows_what_would_go_out(client: Client, digest: Newsletter) -> None:
+    shown = client.get(address(digest), {"look": "1"}).content.decode()
     assert "2 new entries" in shown and "1 more is older" in shown and "Story 3" in shown
     assert "<script>alert" not in shown and "Two" in shown
-    letter.refresh_from_db()
-    assert (letter.source, letter.feed_url, letter.feed_items) == ("feed", f"{web.url}/feed", 2)
-    assert AuditEntry.objects.filter(action="changed the feed of the newsletter").count() == 1
 
 
-def test_the_feed_is_not_asked_before_somebody_looks(client: Client, letter: Newsletter, web: WebServer) -> None:
-    client.post(address(letter), settings_of(web))
-    client.get(address(letter))
+def test_the_feed_is_not_asked_before_somebody_looks(client: Client, digest: Newsletter, web: WebServer) -> None:
+    client.get(address(digest))
     assert web.asked == []
-    client.get(address(letter), {"look": "1"})
+    client.get(address(digest), {"look": "1"})
     assert [path for _, path in web.asked] == ["/feed"]
 
 
-def test_a_bad_feed_is_said_on_the_page(client: Client, letter: Newsletter, web: WebServer) -> None:
-    shown = client.post(address(letter), settings_of(web, feed_url="http://10.0.0.1/f"), follow=True).content.decode()
+def test_a_bad_feed_is_said_on_the_page(client: Client, digest: Newsletter) -> None:
+    Newsletter.objects.update(feed_url="http://10.0.0.1/f")
+    shown = client.get(address(digest), {"look": "1"}).content.decode()
     assert "not a public address" in shown and "no issue goes out" in shown
 
 
-def test_wrong_settings_are_said_and_kept_in_the_form(client: Client, letter: Newsletter, web: WebServer) -> None:
-    shown = client.post(address(letter), settings_of(web, feed_url="ftp://x/", feed_items=99)).content.decode()
-    assert "ftp://x/" in shown and "less than or equal to 50" in shown
-    shown = client.post(address(letter), settings_of(web, feed_url="ftp://x/")).content.decode()
-    assert "begins with https" in shown
-    letter.refresh_from_db()
-    assert letter.source == "text"
+def test_the_settings_stand_in_the_newsletters_form_alone(
+    client: Client, digest: Newsletter, city_news: List, web: WebServer
+) -> None:
+    shown = client.get(address(digest)).content.decode()
+    assert 'name="feed_url"' not in shown and client.post(address(digest), {"feed_items": "7"}).status_code == 405
+    change = reverse("admin:newsletters_newsletter_change", args=[digest.pk])
+    typed = newsletter_form(city_news, source="feed", feed_url="ftp://x.example.org/", feed_items=7)
+    shown = client.post(change, typed).content.decode()
+    assert "ftp://x.example.org/" in shown and "begins with https" in shown
+    Newsletter.objects.update(feed_seen=["a"])
+    assert client.post(change, {**typed, "feed_url": f"{web.url}/other"}).status_code == 302
+    digest.refresh_from_db()
+    assert (digest.feed_items, digest.feed_url, digest.feed_seen) == (7, f"{web.url}/other", ["a"])
 
 
-def test_only_a_new_start_forgets_what_went_out(client: Client, letter: Newsletter, web: WebServer) -> None:
-    Newsletter.objects.filter(pk=letter.pk).update(source="feed", feed_url=f"{web.url}/feed", feed_seen=["a", "b"])
-    client.post(address(letter), settings_of(web, feed_items=7))
-    letter.refresh_from_db()
-    assert letter.feed_seen == ["a", "b"]
-    client.post(address(letter), {"anew": "1"})
-    letter.refresh_from_db()
-    assert letter.feed_seen == []
-    Newsletter.objects.filter(pk=letter.pk).update(feed_seen=["a"])
-    client.post(address(letter), settings_of(web, feed_url=f"{web.url}/other"))
-    letter.refresh_from_db()
-    assert (letter.feed_url, letter.feed_seen) == (f"{web.url}/other", ["a"])
+def test_only_a_new_start_forgets_what_went_out(client: Client, digest: Newsletter) -> None:
+    Newsletter.objects.update(feed_seen=["a", "b"])
+    shown = client.post(anew(digest), follow=True).content.decode()
+    assert "2 entries count as new again" in shown
+    digest.refresh_from_db()
+    assert digest.feed_seen == []
+    assert AuditEntry.objects.filter(action="let the feed start anew").count() == 1
 
 
-def test_the_newsletters_page_leads_there_and_a_viewer_cannot_change_it(client: Client, letter: Newsletter) -> None:
-    change = reverse("admin:newsletters_newsletter_change", args=[letter.pk])
-    assert f'href="{address(letter)}"' in client.get(change).content.decode()
-    assert client.get(f"{address(letter)[:-6]}999/feed/").status_code == 404
+def test_the_newsletters_page_leads_there_where_there_is_a_feed(client: Client, digest: Newsletter) -> None:
+    change = reverse("admin:newsletters_newsletter_change", args=[digest.pk])
+    assert f'href="{address(digest)}"' in client.get(change).content.decode()
+    Newsletter.objects.update(source="text")
+    assert f'href="{address(digest)}"' not in client.get(change).content.decode()
+    assert "No feed is read" in client.get(address(digest), {"look": "1"}).content.decode()
+    assert client.get(f"{address(digest)[:-6]}999/feed/").status_code == 404
+
+
+def test_a_stranger_sees_and_changes_nothing(digest: Newsletter) -> None:
     other = Client(headers={"accept": "text/plain"})
     other.force_login(User.objects.create_user("viewer", is_staff=True))
-    assert other.get(address(letter)).status_code == 403
-    assert other.post(address(letter), {"anew": "1"}).status_code == 403
+    assert other.get(address(digest)).status_code == 403
+    assert other.post(anew(digest)).status_code == 403

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from html import unescape
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from newsletters import checklist, drafts, issues, preparing, releasing
+from newsletters import approval, checklist, drafts, feeds, issues, preparing, releasing
 from newsletters.issues import Text, When
 from newsletters.models import Issue, List, Newsletter
 from runs.models import Run
 from runs.states import State
 from tests.newsletters.conftest import DUE, add_readers
-from tests.newsletters.people import next_due, weekly
+from tests.newsletters.people import SENDS, next_due, staff, weekly
 from tests.newsletters.smtp_server import SmtpServer
 from tests.newsletters.test_admin import newsletter_form
-from tests.newsletters.test_feeds import digest_letter, item, serve, web  # noqa: F401
-from tests.newsletters.web_server import WebServer
+from tests.newsletters.test_feeds import digest_letter, item, rss, serve, web  # noqa: F401
+from tests.newsletters.web_server import WebServer, page
 
 Perform = Callable[..., Run]
 pytestmark = pytest.mark.django_db
@@ -72,6 +75,56 @@ def test_a_feed_that_is_down_is_said_in_the_preview_the_checks_and_the_test(
     assert smtp_server.received == []
 
 
+def test_a_slow_feed_holds_the_preview_up_for_seconds_only_and_the_rest_is_shown(
+    client: Client, admin: User, web: WebServer, digest_letter: Newsletter, city_news: List, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+) -> None:  # fmt: skip
+    monkeypatch.setattr(feeds, "PREVIEW_SECONDS", 0.3)
+    enough = threading.Event()
+
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        enough.wait(10)
+        page(rss(item(1)))(handler)
+
+    web.pages["/feed"] = slow
+    begun = time.monotonic()
+    shown = client.post(f"{ADMIN}/preview/", typed(digest_letter, city_news)).content.decode()
+    assert time.monotonic() - begun < 3
+    assert "No complete answer within 0.3 seconds" in shown and "The rest of the letter is shown" in shown
+    said = unescape(unescape(shown))
+    assert "Before" in said and "What is new in the feed stands here" in said and "after" in said
+    asked = len(web.asked)
+    client.post(f"{ADMIN}/preview/", typed(digest_letter, city_news))
+    assert len(web.asked) == asked, "the next letter typed does not wait again"
+    enough.set()
+    assert feeds.preview(digest_letter).number == 1, "whoever waits longer asks for themselves"
+
+
+def test_whoever_approves_an_issue_is_told_that_the_feed_comes_in_later(
+    client: Client, web: WebServer, digest_letter: Newsletter, city_news: List  # noqa: F811
+) -> None:  # fmt: skip
+    add_readers(city_news, 2)
+    serve(web, item(1))
+    digest_letter.approve_above = 1
+    digest_letter.save()
+    issue = issues.create_issue(None, digest_letter, text=Text("S", "Before {{ feed }} after"))
+    releasing.submit_issue(None, issue.pk)
+    client.force_login(staff("ines", *SENDS))
+    address = f"/admin/newsletters/issue/{issue.pk}"
+    for said in (client.get(f"{address}/change/"), client.post(f"{address}/approve/")):
+        assert "nobody reads or approves those first" in said.content.decode()
+    checked = {one.sentence: one.advice for one in checklist.check(drafts.of_issue(issue))}
+    assert "comes in when the issue is sent" in checked["1 entry of the feed would be in it now."]
+
+
+def test_an_approval_is_for_one_feed(web: WebServer, digest_letter: Newsletter, city_news: List) -> None:  # noqa: F811
+    issue = issues.create_issue(None, digest_letter, text=Text("S", "Before {{ feed }} after"))
+    plain = issues.create_issue(None, digest_letter, text=Text("S", "Only this"))
+    before = approval.agreed(issue), approval.agreed(plain)
+    Newsletter.objects.update(feed_url=f"{web.url}/another")
+    now = approval.agreed(Issue.objects.get(pk=issue.pk)), approval.agreed(Issue.objects.get(pk=plain.pk))
+    assert now[0] != before[0] and now[1] == before[1]
+
+
 def test_the_checks_count_the_new_entries(web: WebServer, digest_letter: Newsletter, city_news: List) -> None:  # noqa: F811
     add_readers(city_news, 1)
     serve(web, item(1), item(2))
@@ -113,7 +166,7 @@ def test_an_issue_without_the_place_asks_no_feed(
     releasing.submit_issue(None, issue.pk)
     assert perform(digest_letter, due_at=due).result == "1 sent."
     found = checklist.check(drafts.of_issue(Issue.objects.get()))
-    assert any("is not in this issue" in one.sentence for one in found)
+    assert any("does not come into this issue by itself" in one.sentence for one in found)
 
 
 def test_an_issue_whose_feed_is_down_is_not_sent_without_it(

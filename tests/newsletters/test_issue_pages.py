@@ -212,6 +212,26 @@ def test_the_download_is_on_record_and_harmless_in_a_spreadsheet(client: Client,
     assert AuditEntry.objects.filter(action="downloaded the recipients", actor=ines).count() == 1
 
 
+def test_the_page_of_a_sending_is_loaded_anew_when_it_has_ended(client: Client, ines: User, ended: Issue) -> None:
+    live = f"{ISSUES}/{ended.pk}/change/?part=live"
+    assert client.get(live).headers["HX-Refresh"] == "true", "its results are on it then, and no speed to change"
+    assert ">Speed<" not in shown(client, f"{ISSUES}/{ended.pk}/change/")
+    Issue.objects.filter(pk=ended.pk).update(state=Issue.State.RUNNING)
+    assert "HX-Refresh" not in client.get(live).headers
+    assert ">Speed<" in shown(client, f"{ISSUES}/{ended.pk}/change/")
+
+
+def test_the_address_that_people_guess_leads_to_a_new_issue(client: Client, ines: User) -> None:
+    response = client.get("/admin/newsletters/issue/add/?newsletter=1")
+    assert response.headers["Location"] == "/admin/newsletters/issue/new/?newsletter=1"
+
+
+def test_whoever_may_only_look_takes_no_file_of_recipients(client: Client, ended: Issue) -> None:
+    client.force_login(staff("vera", "view_issue", "view_delivery", "view_subscriber"))
+    assert "Download as CSV" not in shown(client, f"{ISSUES}/{ended.pk}/recipients/?state=failed")
+    assert client.post(f"{ISSUES}/{ended.pk}/recipients-download/", {"state": "failed"}).status_code == 403
+
+
 def test_uncertain_mails_are_decided_one_by_one(client: Client, ines: User, ended: Issue) -> None:
     first, second, _ = ended.deliveries.filter(state=Delivery.State.UNCERTAIN).order_by("pk")
     url = f"{ISSUES}/{ended.pk}/decide-uncertain/"
@@ -308,7 +328,7 @@ def test_a_newsletter_keeps_all_its_rules_and_each_change_is_on_record(
     assert after["approve_above"] == 500 and after["tracking"] == "aggregate" and after["preheader"] == "Short"
     for changes, words in (
         ({"feed_url": ""}, "Write the address of the feed"),
-        ({"feed_url": "ftp://example.org/x"}, "The address begins with https://"),
+        ({"feed_url": "ftp://example.org/x"}, "The address of a feed begins with https://"),
         ({"feed_items": "99"}, "less than or equal to 50"),
         ({"source": "text"}, "Write the text."),
     ):

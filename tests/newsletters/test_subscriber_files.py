@@ -92,15 +92,16 @@ def test_it_is_read_in_pieces_that_cost_the_same(city_news: List, monkeypatch: p
     assert len(four) - len(one) == 3 * 3, "three queries for each piece, however long a line is"
 
 
-def test_whoever_may_not_import_may_not_export(client: Client, city_news: List) -> None:
+def test_exporting_takes_a_permission_of_its_own(client: Client, city_news: List) -> None:
     viewer = User.objects.create_user("viewer", is_staff=True)
-    viewer.user_permissions.add(Permission.objects.get(codename="view_subscriber"))
+    seeing = ["view_subscriber", "change_subscriber", "add_importjob"]
+    viewer.user_permissions.add(*Permission.objects.filter(codename__in=seeing))
     client.force_login(viewer)
     assert client.post("/admin/newsletters/subscriber/export/").status_code == 403
     assert "Export as CSV" not in client.get("/admin/newsletters/subscriber/").content.decode()
     with pytest.raises(PermissionDenied):
         subscriber_files.export_subscribers(viewer, Wanted())
-    viewer.user_permissions.add(Permission.objects.get(codename="add_importjob"))
+    viewer.user_permissions.add(Permission.objects.get(codename="export_subscriber"))
     add_readers(city_news, 1)
     assert client.get("/admin/newsletters/subscriber/export/").status_code == 405
     assert "Export as CSV" in client.get("/admin/newsletters/subscriber/").content.decode()

@@ -45,6 +45,7 @@ ALONE: dict[str, set[str]] = {
     "add_hold": {"Administrator"},
     "delete_hold": {"Administrator"},
     "send_newsletter": {"Scheduler", "Sender", "Administrator"},
+    "export_subscriber": {"Sender", "Administrator"},
     "cancel_run": {"Scheduler", "Sender", "Administrator"},
     "retry_run": {"Scheduler", "Sender", "Administrator"},
     "add_newsletter": {"Editor", "Sender", "Administrator"},
