@@ -18,9 +18,8 @@ from newsletters.message import Envelope, Own
 
 _SOFT_BREAK = b"=\r\n"
 _LONGEST_PLAIN = 70
-_MARKS = {
-    name: f"\x00{name}\x00" for name in ("to", "subject", "date", "message_id", "unsubscribe_url", "text", "html")
-}
+_HEAD = ("to", "subject", "date", "message_id", "unsubscribe_url")
+_MARKS = {name: f"\x00{name}\x00" for name in (*_HEAD, "text", "html")}
 """No header and no encoded part can hold these."""
 
 
@@ -87,7 +86,9 @@ class Mould:
             message.address(row.name, recipient, "To").encode(), subject.encode(), self._now(),
             message.message_id(self._envelope, row.id).encode(), url.encode(),
         ]  # fmt: skip
-        return dkim_signing.sign(b"".join([piece if type(piece) is bytes else made[piece] for piece in self._pieces]))
+        return dkim_signing.sign(
+            b"".join([piece if isinstance(piece, bytes) else made[piece] for piece in self._pieces])
+        )
 
     def _values(self, row: Row, unsubscribe_url: str) -> dict[str, str]:
         urls = {"unsubscribe_url": unsubscribe_url}

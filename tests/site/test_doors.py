@@ -29,7 +29,7 @@ OURS = ("runs", "schedules", "newsletters", "reports", "cleanup")
 ROLES = ("Viewer", "Editor", "Scheduler", "Sender", "Analyst", "Administrator")
 NOBODY = "Nobody"
 MACHINERY = {
-    "auditentry", "heartbeat", "notice", "runlink", "queuecanary", "staffsettings", "outsideedit", "lane", "imagesize",
+    "auditentry", "heartbeat", "notice", "runlink", "queuecanary", "staffsettings", "outsideedit", "lane", "pace", "imagesize",
     "reportrun", "downloadevent", "cleanuppreview", "cleanuprun",
 }  # fmt: skip
 """Rows that only Almanac itself writes."""
