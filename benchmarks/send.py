@@ -86,9 +86,9 @@ def sink(*, milliseconds: float = 0) -> Iterator[int]:
     port = free_port()
     found = shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     command = [found, "-u", "nobody", f"127.0.0.1:{port}", "200"] if found and not milliseconds else [
-        sys.executable, str(ROOT / "benchmarks" / "sink.py"), str(port), str(milliseconds)
+        sys.executable, "-m", "tests.integration.mail_sink", str(port), str(milliseconds)
     ]  # fmt: skip
-    running = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    running = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT)
     try:
         time.sleep(1)
         yield port

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from newsletters import deliveries, lanes, pausing
 from newsletters.models import Issue, Lane
-from newsletters.sender import Sender, Stopped
+from newsletters.sender import Stopped, begin
 from newsletters.smtp_replies import ServerTrouble
 from runs import stopping
 from runs.ledger import LeaseLost, WorkerStopping
@@ -30,6 +30,7 @@ ASK_EVERY_SECONDS = 3
 MESSAGE_SECONDS = 15
 """A message that no worker took for so long is thrown away; the next one asks again."""
 REAP_EVERY_SECONDS = 5
+WAIT_SECONDS = 0.1
 
 
 class Driver:
@@ -97,7 +98,7 @@ def take_a_turn(issue_id: int, number: int, run_id: int) -> None:
         hold = lanes.take(issue, run_id, number)
     except lanes.LaneBusy:
         return
-    sender = Sender(_Helper(), issue, hold)
+    sender = begin(_Helper(), issue, hold)
     try:
         sender.send(until=time.monotonic() + TURN_SECONDS)
         sender.look()
@@ -110,6 +111,13 @@ def take_a_turn(issue_id: int, number: int, run_id: int) -> None:
     finally:
         sender.close()
         leave_out_if_cancelled(issue_id)
+
+
+def wait_until_alone(run: RunContext, issue_id: int) -> None:
+    """Until those who help have stopped as well, and killed ones are settled: then the counts are right."""
+    while lanes.reap(issue_id) or Lane.objects.filter(issue_id=issue_id).exclude(holder="").exists():
+        run.checkpoint()
+        time.sleep(WAIT_SECONDS)
 
 
 def leave_out_if_cancelled(issue_id: int) -> None:

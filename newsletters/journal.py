@@ -55,16 +55,21 @@ def path(issue_id: int, fence: int) -> Path:
     return Path(settings.SENDING_JOURNALS) / f"{issue_id}-{fence}"
 
 
-def read(issue_id: int, fence: int) -> dict[int, Word] | None:
-    """The last word about each delivery; None when there is no such journal here."""
+def read(issue_id: int, fence: int, wanted: set[int]) -> dict[int, Word] | None:
+    """The last word about each of these deliveries; None when there is no such journal here."""
+    words = {word.value: word for word in Word}
+    found: dict[int, Word] = {}
     try:
-        data = path(issue_id, fence).read_bytes()
+        with path(issue_id, fence).open("rb") as lines:
+            for line in lines:
+                # A line without an end was cut off in the middle: its dot was never sent.
+                if line.endswith(b"\n") and line[:1] in words and line[1:-1].isdigit():
+                    number = int(line[1:-1])
+                    if number in wanted:
+                        found[number] = words[line[:1]]
     except FileNotFoundError:
         return None
-    words = {word.value: word for word in Word}
-    # What comes after the last line end was cut off in the middle: its dot was never sent.
-    lines = data[: data.rfind(b"\n") + 1].splitlines()
-    return {int(line[1:]): words[line[:1]] for line in lines if line[:1] in words and line[1:].isdigit()}
+    return found
 
 
 def remove(issue_id: int, fence: int) -> None:

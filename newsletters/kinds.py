@@ -2,42 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from django.db import models
-
-from newsletters import (
-    audience,
-    erasing,
-    feedback,
-    images,
-    import_work,
-    mailbox_reading,
-    preparing,
-    reader_mails,
-    segments,
-    sending,
-    subscriptions,
-    welcome,
-)
-from newsletters.models import Newsletter
-from runs import words
 from schedules import kinds
-from schedules.kinds import JobKind, PolicyDefaults
-
-
-def describe_impact(target: models.Model) -> str:
-    """ "Sends to 200 subscribers of City news", or why it would reach nobody."""
-    newsletter = cast(Newsletter, target)
-    try:
-        counted = audience.count(audience.Reach.of(newsletter))
-    except segments.BadRule as error:
-        return preparing.unusable_segment(newsletter, error)
-    if not counted.recipients:
-        return preparing.nobody(newsletter, counted)
-    names = [str(name) for name in newsletter.lists.order_by("name").values_list("name", flat=True)]
-    only = f", only those in the segment {newsletter.segment}" if newsletter.segment else ""
-    return f"Sends to {words.counted(counted.recipients, 'subscriber')} of {' and '.join(names)}{only}"
+from schedules.kinds import JobKind, PolicyDefaults, later
 
 
 def register() -> None:
@@ -46,12 +12,12 @@ def register() -> None:
         JobKind(
             key="newsletter",
             label="Newsletter",
-            perform=sending.perform,
+            perform=later("newsletters.sending.perform"),
             icon="mail",
             target_model="newsletters.Newsletter",
             queue="newsletters",
             most_per_hour=1,
-            describe_impact=describe_impact,
+            describe_impact=later("newsletters.impact.describe_impact"),
             admin_permission="newsletters.send_newsletter",
             # A newsletter that is hours late is worse than one that staff send by hand.
             defaults=PolicyDefaults(
@@ -63,7 +29,7 @@ def register() -> None:
         JobKind(
             key="newsletter_rest",
             label="Newsletter, the rest of an issue",
-            perform=sending.perform_rest,
+            perform=later("newsletters.sending.perform_rest"),
             icon="mail",
             queue="newsletters",
             admin_permission="newsletters.send_newsletter",
@@ -74,7 +40,7 @@ def register() -> None:
         JobKind(
             key="bounce_mailbox",
             label="Reading of bounces",
-            perform=mailbox_reading.perform,
+            perform=later("newsletters.mailbox_reading.perform"),
             icon="mark_email_unread",
             target_model="newsletters.BounceMailbox",
             describe_impact=lambda target: "Reads the mails that came back and records what they say",
@@ -83,27 +49,39 @@ def register() -> None:
         )
     )
     for key, label, perform in (
-        ("import_check", "Check of a file of subscribers", import_work.perform_check),
-        ("import_subscribers", "Import of subscribers", import_work.perform_import),
+        ("import_check", "Check of a file of subscribers", "newsletters.import_work.perform_check"),
+        ("import_subscribers", "Import of subscribers", "newsletters.import_work.perform_import"),
     ):
         kinds.register(
             JobKind(
                 key=key,
                 label=label,
-                perform=perform,
+                perform=later(perform),
                 icon="upload_file",
                 admin_permission="newsletters.change_importjob",
                 defaults=PolicyDefaults(time_limit_seconds=21_600),
             )
         )
     for key, label, perform, icon in (
-        ("image_sizes", "Image sizes", images.perform_sizes, "image"),
-        ("feedback_mail", "Feedback to staff", feedback.perform_feedback_mail, "feedback"),
-        ("confirmation_mail", "Confirmation of a sign-up", subscriptions.perform_confirmation_mail, "mark_email_read"),
-        ("welcome_mail", "Welcome to a list", welcome.perform_welcome_mail, "waving_hand"),
-        (erasing.KIND, "Erasing of a reader", erasing.perform, "person_off"),
-        ("reader_mail", "Mail that a reader asked for", reader_mails.perform_reader_mail, "forward_to_inbox"),
+        ("image_sizes", "Image sizes", "newsletters.images.perform_sizes", "image"),
+        ("feedback_mail", "Feedback to staff", "newsletters.feedback.perform_feedback_mail", "feedback"),
+        (
+            "confirmation_mail",
+            "Confirmation of a sign-up",
+            "newsletters.subscriptions.perform_confirmation_mail",
+            "mark_email_read",
+        ),
+        ("welcome_mail", "Welcome to a list", "newsletters.welcome.perform_welcome_mail", "waving_hand"),
+        ("reader_erasure", "Erasing of a reader", "newsletters.erasing.perform", "person_off"),
+        (
+            "reader_mail",
+            "Mail that a reader asked for",
+            "newsletters.reader_mails.perform_reader_mail",
+            "forward_to_inbox",
+        ),
     ):
         kinds.register(
-            JobKind(key=key, label=label, perform=perform, icon=icon, defaults=PolicyDefaults(time_limit_seconds=600))
+            JobKind(
+                key=key, label=label, perform=later(perform), icon=icon, defaults=PolicyDefaults(time_limit_seconds=600)
+            )
         )

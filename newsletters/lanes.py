@@ -128,13 +128,15 @@ def _settle(lane: Lane) -> None:
     """The journal decides: taken ones are sent, those begun are uncertain, the rest waits again."""
     if not lane.holder:
         return
-    words = journal.read(lane.issue_id, lane.fence) if holders.is_of_this_boot(lane.holder) else None
     claimed = Delivery.objects.filter(issue_id=lane.issue_id, state=State.CLAIMED, fence=lane.fence)
+    ids = set(claimed.values_list("pk", flat=True))
+    is_here = holders.is_of_this_boot(lane.holder)
+    words = journal.read(lane.issue_id, lane.fence, ids) if is_here and ids else None
     if words is None:
-        _count(lane.issue_id, "uncertain", _doubt(claimed, JOURNAL_LOST))
+        _count(lane.issue_id, "uncertain", _doubt(claimed, JOURNAL_LOST) if ids else 0)
     else:
         by_word: dict[journal.Word | None, list[int]] = {}
-        for delivery_id in claimed.values_list("pk", flat=True):
+        for delivery_id in ids:
             by_word.setdefault(words.get(delivery_id), []).append(delivery_id)
         taken = claimed.filter(pk__in=by_word.get(journal.Word.TAKEN, []))
         _count(lane.issue_id, "sent", mark_sent(taken))

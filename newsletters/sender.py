@@ -41,7 +41,19 @@ class Work(Protocol):
 
 
 class Stopped(Exception):
-    """Staff paused or cancelled the issue; the message is the result in words."""
+    """Staff paused or cancelled the issue."""
+
+    def __init__(self, issue: Issue) -> None:
+        super().__init__(str(issue.state))
+        self.issue = issue
+
+    def in_words(self) -> str:
+        """The result of the run, by the count as it is by now."""
+        issue = self.issue
+        issue.refresh_from_db(fields=["sent"])
+        if issue.state == Issue.State.CANCELLED:
+            return f"Cancelled after {issue.sent} of {issue.planned}."
+        return paused_words(issue)
 
 
 class Sender:
@@ -57,10 +69,10 @@ class Sender:
             list_ids=tuple(audience.lists_of(issue.newsletter).order_by("list_id")),
             kinds=merge_fields.kinds(),
         )  # fmt: skip
+        self._journal = journal.Journal(journal.path(issue.pk, hold.fence))
         self._pool = Pool(
-            self, journal.Journal(journal.path(issue.pk, hold.fence)),
-            connections=settings.SENDING_CONNECTIONS, is_strict=settings.SENDING_MODE == "strict",
-        )  # fmt: skip
+            self, self._journal, connections=settings.SENDING_CONNECTIONS, is_strict=settings.SENDING_MODE == "strict"
+        )
         self._throttle = Throttle(issue.newsletter)
         self._settled = Settled()
         self._recent: deque[str] = deque(maxlen=WINDOW)
@@ -70,6 +82,7 @@ class Sender:
         self._claim_size = FIRST_CLAIM
         self._speed = 1.0
         self._is_too_fast = False
+        self._is_closed = False
         self._looked_at = 0.0
         self._handed_over = 0
 
@@ -98,6 +111,9 @@ class Sender:
 
     def close(self) -> None:
         """Ends after the mail in hand and gives back the rest; a lane that is no longer ours is left alone."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         try:
             self._pool.close()
             deliveries.flush(self._hold, self._take_settled())
@@ -106,6 +122,7 @@ class Sender:
         except LeaseLost:
             return  # somebody else settled it by the journal
         finally:
+            self._journal.close()
             lanes.release(self._hold)
 
     # What the pool asks.
@@ -181,16 +198,25 @@ class Sender:
             self._is_too_fast = False
         self._throttle.look(issue.newsletter)
         self._work.progress(issue.planned - issue.waiting, issue.planned, "mails")
-        if issue.state == Issue.State.PAUSED:
-            if not issue.paused_by_name:  # another process of this sending met trouble
-                raise ServerTrouble(issue.pause_reason, issue.pause_code)
-            raise Stopped(paused_words(issue))
-        if issue.state == Issue.State.CANCELLED:
-            raise Stopped(f"Cancelled after {issue.sent} of {issue.planned}.")
+        if (
+            issue.state == Issue.State.PAUSED and not issue.paused_by_name
+        ):  # another process of this sending met trouble
+            raise ServerTrouble(issue.pause_reason, issue.pause_code)
+        if issue.state in (Issue.State.PAUSED, Issue.State.CANCELLED):
+            raise Stopped(issue)
 
     def _take_settled(self) -> Settled:
         settled, self._settled = self._settled, Settled()
         return settled
+
+
+def begin(work: Work, issue: Issue, hold: Hold) -> Sender:
+    """A sender with this hold, which is given back when the issue cannot be made ready."""
+    try:
+        return Sender(work, issue, hold)
+    except BaseException:
+        lanes.release(hold)
+        raise
 
 
 def paused_words(issue: Issue) -> str:

@@ -9,12 +9,12 @@ from typing import Any
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.urls import reverse
 
-from newsletters import bounces, deliveries, holding, lanes, pausing, preparing, reader_words, standstill
+from newsletters import bounces, deliveries, helping, holding, lanes, pausing, preparing, reader_words, standstill
 from newsletters import sender as sender_module
-from newsletters.helping import Driver, leave_out_if_cancelled
+from newsletters.helping import Driver
 from newsletters.lanes import Hold
 from newsletters.models import Delivery, Issue, Newsletter
-from newsletters.sender import Sender, Stopped, paused_words
+from newsletters.sender import Sender, Stopped, begin, paused_words
 from newsletters.smtp_replies import ServerTrouble
 from runs import clock, words
 from runs.ledger import LeaseLost, RunCancelled
@@ -83,11 +83,13 @@ def send_issue(run: RunContext, issue: Issue) -> str:
         state=Issue.State.PAUSED, paused_by_name__gt=""
     ).update(state=Issue.State.RUNNING, run_id=run.id, pause_reason="", pause_code="", paused_by_name="")
     issue.refresh_from_db()
-    sender = Sender(Driver(run, issue), issue, hold)
+    sender = begin(Driver(run, issue), issue, hold)
     try:
         _send_all(issue, hold, sender)
     except Stopped as stopped:
-        return str(stopped)
+        sender.close()
+        helping.wait_until_alone(run, issue.pk)
+        return stopped.in_words()
     except LeaseLost:
         raise  # another attempt owns the issue: what we know is in the journal already
     except RunCancelled:
@@ -109,7 +111,7 @@ def send_issue(run: RunContext, issue: Issue) -> str:
         raise
     finally:
         sender.close()
-        leave_out_if_cancelled(issue.pk)
+        helping.leave_out_if_cancelled(issue.pk)
     run.confirm()
     result = finish(issue.pk)
     run.progress(issue.planned, issue.planned, "mails")

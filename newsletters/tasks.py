@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from newsletters import helping
-
 
 @shared_task(name="newsletters.help_send", ignore_result=True, acks_late=False)
 def help_send(issue_id: int, number: int, run_id: int) -> None:
     """Sends a part of the issue on the lane of this number, for a while."""
+    from newsletters import helping  # beats know the message as well, and need nothing of what it does
+
     helping.take_a_turn(issue_id, number, run_id)

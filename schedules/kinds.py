@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from django.apps import apps
 from django.db import models
+from django.utils.module_loading import import_string
 
 from runs import job_kinds, services
 from runs.tasks import RunContext
@@ -63,6 +64,20 @@ class JobKind:
         if not self.target_model or target_id is None:
             return None
         return self.targets().filter(pk=target_id).first()
+
+
+def later(path: str) -> Callable[..., str]:
+    """The function of this dotted name, imported when it is first called.
+
+    Beats and web processes know every kind and perform none: they need not hold what jobs are made of.
+    """
+
+    def call(*arguments: object) -> str:
+        function: Callable[..., str] = import_string(path)
+        return function(*arguments)
+
+    call.__qualname__ = path
+    return call
 
 
 class UnknownKind(LookupError):

@@ -78,7 +78,8 @@ class LedgerScheduler(DatabaseScheduler):  # type: ignore[misc]
         started = time.monotonic()
         handled = 0
         while time.monotonic() - started < PLANNING_SECONDS:
-            outside.reconcile()
+            if outside.reconcile():
+                self._wake()  # what fell due before a change was planned with it
             batch = planner.plan_due(self._publisher.take if self._publisher is not None else None)
             if not batch:
                 break

@@ -12,6 +12,7 @@ from tests.faults import (
     network_faults,
     properties,
     races,
+    sending_crashes,
     worker_crashes,
 )
 from tests.faults.house import House
@@ -29,4 +30,6 @@ TESTS: dict[str, Callable[[House, Counts], Result]] = {
     "T11": broker_faults.memory_full,
     "T12": properties.searched,
     "T14": races.everyone_at_once,
+    "N2": sending_crashes.killed_while_sending,
+    "N6": sending_crashes.paused_at_random,
 }

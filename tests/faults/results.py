@@ -37,6 +37,10 @@ class Counts:
     """T14: what each thread does."""
     examples: int = 100
     """T12: of each search."""
+    recipients: int = 3_000
+    sending_kills: int = 6
+    pauses: int = 4
+    """N2, N6: of the sending of one newsletter."""
     with_stock: bool = False
     """Whether the stock control is run as well."""
     is_alone: bool = False
@@ -63,6 +67,9 @@ FULL = Counts(
     threads=100,
     edits=20,
     examples=10_000,
+    recipients=100_000,
+    sending_kills=50,
+    pauses=100,
 )
 
 

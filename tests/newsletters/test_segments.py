@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 
-from newsletters import audience, fields, kinds, preparing, segment_counts, segments, services
+from newsletters import audience, fields, impact, preparing, segment_counts, segments, services
 from newsletters.models import (
     Delivery,
     Issue,
@@ -105,7 +105,8 @@ def test_an_issue_goes_to_the_segment_only_and_says_how_many_it_left_out(letter:
     counted = audience.count(audience.Reach.of(letter))
     assert counted == audience.Audience(recipients=2, unconfirmed=0, unsubscribed=0, suppressed=1, not_in_segment=4)
     assert (
-        kinds.describe_impact(letter) == "Sends to 2 subscribers of City news, only those in the segment Harbour people"
+        impact.describe_impact(letter)
+        == "Sends to 2 subscribers of City news, only those in the segment Harbour people"
     )
     issue = preparing.issue_for(letter, DUE)
     assert sorted(Delivery.objects.values_list("email", flat=True)) == ["in1@example.org", "in2@example.org"]
@@ -114,7 +115,7 @@ def test_an_issue_goes_to_the_segment_only_and_says_how_many_it_left_out(letter:
 
 def test_a_segment_that_broke_sends_nothing_and_says_why(letter: Newsletter, harbour: Segment) -> None:
     SubscriberField.objects.all().delete()
-    assert "Nobody to send to: the segment Harbour people cannot be used." in kinds.describe_impact(letter)
+    assert "Nobody to send to: the segment Harbour people cannot be used." in impact.describe_impact(letter)
     with pytest.raises(preparing.CannotPrepare, match="This field no longer exists"):
         preparing.issue_for(letter, DUE)
     assert not Issue.objects.exists()
