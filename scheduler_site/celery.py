@@ -9,6 +9,9 @@ from celery import Celery
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scheduler_site.settings")
+# Django's checks look at every page of the admin: a beat would hold 50 MB of them for good. They are made by
+# "manage.py check" and before each migration; the environment is checked by the settings themselves.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 
 def transport_options(broker_url: str, prefix: str) -> dict[str, Any]:
