@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import psutil
 from django.db import OperationalError, connections
@@ -22,7 +18,8 @@ from runs.states import OPEN, Trigger
 from tests.faults.database_faults import Server
 from tests.faults.house import House, away_from_database, is_sqlite, within
 from tests.faults.results import Counts, Result
-from tests.integration.stack import ROOT, free_port, wait_until
+from tests.integration import mail_sink
+from tests.integration.stack import wait_until
 
 PAUSE_SECONDS = 2
 """Within so long a pause must act."""
@@ -31,39 +28,12 @@ QUIET_SECONDS = 1.0
 LONGEST_WAIT = 1200
 
 
-class Sink:
-    """The mail server of the test, and whom it took mails for."""
-
-    def __init__(self, house: House, milliseconds: float) -> None:
-        self._path = house.directory / "arrived.txt"
-        self._path.touch()
-        self.port = free_port()
-        command = [
-            sys.executable,
-            "-m",
-            "tests.integration.mail_sink",
-            str(self.port),
-            str(milliseconds),
-            str(self._path),
-        ]
-        self._process = subprocess.Popen(command, cwd=ROOT)
-        house.set("EMAIL_URL", f"smtp://127.0.0.1:{self.port}")
-        house.set("PUBLIC_URL", "https://news.example.org")
-
-    def __enter__(self) -> Sink:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    @property
-    def number(self) -> int:
-        """How many mails it took."""
-        return self._path.read_bytes().count(b"\n")
-
-    def arrived(self) -> Counter[str]:
-        return Counter(Path(self._path).read_text().split())
+def _sink(house: House, milliseconds: float) -> mail_sink.Running:
+    """The mail server of the test; the house's processes are told."""
+    sink = mail_sink.Running(house.directory / "arrived.txt", milliseconds)
+    house.set("EMAIL_URL", f"smtp://127.0.0.1:{sink.port}")
+    house.set("PUBLIC_URL", "https://news.example.org")
+    return sink
 
 
 def _newsletter(recipients: int) -> Newsletter:
@@ -102,7 +72,7 @@ def killed_while_sending(house: House, counts: Counts) -> Result:
     rng = random.Random(2)
     house.set("SENDING_PROCESSES", "3")
     killed_senders = 0
-    with Sink(house, milliseconds=0 if counts.recipients > 10_000 else 2) as sink:
+    with _sink(house, 0 if counts.recipients > 10_000 else 2) as sink:
         letter = _newsletter(counts.recipients)
         _start(letter)
         house.up(beats=1, workers=2, concurrency=2)
@@ -161,7 +131,7 @@ def paused_at_random(house: House, counts: Counts) -> Result:
     rng = random.Random(6)
     house.set("SENDING_PROCESSES", "2")
     slowest, late = 0.0, 0
-    with Sink(house, milliseconds=1) as sink:
+    with _sink(house, 1) as sink:
         letter = _newsletter(max(counts.recipients, counts.pauses * 400))
         _start(letter)
         house.up(beats=1, workers=1, concurrency=2)
@@ -197,7 +167,7 @@ def paused_at_random(house: House, counts: Counts) -> Result:
     )  # fmt: skip
 
 
-def _last_mail(sink: Sink, since: float) -> float:
+def _last_mail(sink: mail_sink.Running, since: float) -> float:
     """Seconds from a pause to the last mail that still arrived; the wait after it is not counted."""
     number, last, changed_at = sink.number, 0.0, time.monotonic()
     while time.monotonic() - changed_at < QUIET_SECONDS:
@@ -208,7 +178,7 @@ def _last_mail(sink: Sink, since: float) -> float:
     return last
 
 
-def _wait_for_progress(sink: Sink, number: int) -> None:
+def _wait_for_progress(sink: mail_sink.Running, number: int) -> None:
     """Waits until so many mails arrived, or for some seconds in which nothing did: a fault may hit during a recovery."""
     deadline = time.monotonic() + 15
     while sink.number < number and time.monotonic() < deadline:

@@ -1,20 +1,29 @@
-"""A mail server that takes every mail, counts, and answers each command after a while: as far away as one likes.
+"""A mail server in a process of its own that is as fast as can be, or as far away as one likes.
 
-python benchmarks/sink.py PORT MILLISECONDS
+It takes every mail but those to ``nobody…``. Whom it took one for it writes down before it says so: a mail whose answer
+nobody heard counts as well.
+
+    python -m tests.integration.mail_sink PORT MILLISECONDS [FILE]
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import subprocess
 import sys
-from collections import deque
+from collections import Counter, deque
+from pathlib import Path
+
+from tests.integration.stack import ROOT, free_port, wait_until
 
 ANSWERS = {
     b"EHLO": b"250-sink.example\r\n250-PIPELINING\r\n250 8BITMIME\r\n",
     b"DATA": b"354 go ahead\r\n",
     b"QUIT": b"221 bye\r\n",
 }
+NOBODY = {b"RCPT": b"550 5.1.1 no such user\r\n", b"DATA": b"554 5.5.1 no valid recipients\r\n"}
 END = b"\r\n.\r\n"
 
 
@@ -32,6 +41,7 @@ class Sink(asyncio.Protocol):
         self._searched = 0
         self._answers: deque[bytes] = deque()
         self._recipient = b""
+        self._is_refused = False
         self._say(b"220 sink.example\r\n")
 
     def data_received(self, data: bytes) -> None:
@@ -59,6 +69,10 @@ class Sink(asyncio.Protocol):
         del self._buffer[: end + 1]
         if verb == b"RCPT":
             self._recipient = line.partition(b"<")[2].partition(b">")[0]
+            self._is_refused = self._recipient.startswith(b"nobody")
+        if self._is_refused and verb in (b"RCPT", b"DATA"):
+            self._say(NOBODY[verb])
+            return True
         self._say(ANSWERS.get(verb, b"250 2.0.0 ok\r\n"))
         self._is_mail = verb == b"DATA"
         return True
@@ -80,6 +94,48 @@ async def main(port: int, milliseconds: float, path: str = "") -> None:
         Sink.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", port, backlog=100)
     await server.serve_forever()
+
+
+class Running:
+    """One in a process of its own: a context manager."""
+
+    def __init__(self, path: Path, milliseconds: float = 0) -> None:
+        self.port = free_port()
+        self._path = path
+        self._command = [
+            sys.executable,
+            "-m",
+            "tests.integration.mail_sink",
+            str(self.port),
+            str(milliseconds),
+            str(path),
+        ]
+
+    def __enter__(self) -> Running:
+        self._path.touch()
+        self._process = subprocess.Popen(self._command, cwd=ROOT)
+        wait_until(self._listens, 20, "the mail server listens")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    @property
+    def number(self) -> int:
+        """How many mails it took."""
+        return self._path.read_bytes().count(b"\n")
+
+    def arrived(self) -> Counter[str]:
+        """Whom it took mails for, and how many."""
+        return Counter(self._path.read_text().split())
 
 
 if __name__ == "__main__":
