@@ -31,8 +31,7 @@ LONGEST_WAIT = 1200
 def _sink(house: House, milliseconds: float) -> mail_sink.Running:
     """The mail server of the test; the house's processes are told."""
     sink = mail_sink.Running(house.directory / "arrived.txt", milliseconds)
-    house.set("EMAIL_URL", f"smtp://127.0.0.1:{sink.port}")
-    house.set("PUBLIC_URL", "https://news.example.org")
+    house.preload |= {"EMAIL_URL": f"smtp://127.0.0.1:{sink.port}", "PUBLIC_URL": "https://news.example.org"}
     return sink
 
 
