@@ -11,7 +11,7 @@ import time
 
 from django.conf import settings
 
-from newsletters import deliveries, lanes, pausing
+from newsletters import database_away, deliveries, lanes, pausing
 from newsletters.models import Issue, Lane
 from newsletters.sender import Stopped, begin
 from newsletters.smtp_replies import ServerTrouble
@@ -104,6 +104,10 @@ def take_a_turn(issue_id: int, number: int, run_id: int) -> None:
         sender.look()
     except Stopped:
         pass
+    except database_away.ERRORS as error:
+        sender.abandon()
+        database_away.wait(error, lambda: None)
+        lanes.release(hold)
     except LeaseLost:
         logger.info("issue %s: lane %s is given back", issue_id, number)
     except ServerTrouble as trouble:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 
 def this_process() -> str:
-    """Unique among all processes of all computers: the boot, the number, and when it started."""
-    return f"{boot()}:{os.getpid()}:{_started_at(os.getpid())}"
+    """Unique among all processes of all computers: the boot, where its number counts, the number, when it started."""
+    return f"{boot()}:{_numbered_in()}:{os.getpid()}:{_started_at(os.getpid())}"
 
 
 def is_of_this_boot(holder: str) -> bool:
@@ -22,8 +22,8 @@ def is_gone(holder: str) -> bool:
     """Whether it certainly ended; False wherever that cannot be told from here."""
     if not is_of_this_boot(holder) or not Path("/proc/self/stat").exists():
         return False
-    _, number, started_at = holder.split(":")
-    return _started_at(int(number)) != started_at
+    *_, numbered_in, number, started_at = holder.split(":")
+    return numbered_in == _numbered_in() and _started_at(int(number)) != started_at
 
 
 @functools.cache
@@ -33,6 +33,15 @@ def boot() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace(":", "-")
     except OSError:
         return socket.gethostname().replace(":", "-")
+
+
+@functools.cache
+def _numbered_in() -> str:
+    """Containers on one computer number their processes each for themselves, and see none of the others'."""
+    try:
+        return os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    except OSError:
+        return ""
 
 
 def _started_at(number: int) -> str:

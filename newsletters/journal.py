@@ -6,11 +6,16 @@ process (not a power cut). It holds numbers of deliveries and no address.
 
 from __future__ import annotations
 
+import logging
 import os
 from enum import Enum
 from pathlib import Path
 
 from django.conf import settings
+
+from newsletters.smtp_replies import ServerTrouble
+
+logger = logging.getLogger(__name__)
 
 
 class Word(Enum):
@@ -26,6 +31,7 @@ class Journal:
     """Append-only; :meth:`begin` returns when the line is with the operating system."""
 
     def __init__(self, path: Path) -> None:
+        """Raises OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
@@ -50,6 +56,11 @@ class Journal:
             raise OSError(f"The journal {self._path} takes no more.")
 
 
+def trouble(error: OSError) -> ServerTrouble:
+    """Why nothing is sent where nothing can be written down, in words."""
+    return ServerTrouble(f"What is sent cannot be written down here, so nothing is sent: {error}.")
+
+
 def path(issue_id: int, fence: int) -> Path:
     """Where the journal of one hold is kept on this computer."""
     return Path(settings.SENDING_JOURNALS) / f"{issue_id}-{fence}"
@@ -67,11 +78,14 @@ def read(issue_id: int, fence: int, wanted: set[int]) -> dict[int, Word] | None:
                     number = int(line[1:-1])
                     if number in wanted:
                         found[number] = words[line[:1]]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return found
 
 
 def remove(issue_id: int, fence: int) -> None:
     """Once all that it says is in the database."""
-    path(issue_id, fence).unlink(missing_ok=True)
+    try:
+        path(issue_id, fence).unlink(missing_ok=True)
+    except OSError:  # it stays, and says nothing new
+        logger.warning("the journal %s cannot be removed", path(issue_id, fence), exc_info=True)

@@ -45,7 +45,7 @@ class Hold:
     lane_id: int
     issue_id: int
     fence: int
-    _until: list[float] = field(default_factory=lambda: [_now() + HOLD_SECONDS - MARGIN_SECONDS], compare=False)
+    _until: list[float] = field(compare=False)
 
     @property
     def is_valid(self) -> bool:
@@ -53,34 +53,41 @@ class Hold:
         return _now() < self._until[0]
 
 
-def take(issue: Issue, run_id: int, number: int = 0) -> Hold:
+def take(issue: Issue, run_id: int, number: int = 0, *, former: Hold | None = None) -> Hold:
     """Takes a lane of the issue for a run and settles what a former holder left behind.
+
+    Args:
+        former: the caller's own hold, by which nothing is sent any more.
 
     Raises:
         LaneBusy: somebody who lives, or may live, holds it.
     """
+    before = _now()
     with transaction.atomic():
         # Whoever takes a lane waits for the first one: fences are numbered through the whole issue.
         Lane.objects.get_or_create(issue=issue, number=0)
         locked(Lane.objects.filter(issue=issue, number=0)).get()
         lane, _ = Lane.objects.get_or_create(issue=issue, number=number)
-        if not _is_over(lane):
+        is_own = former is not None and lane.fence == former.fence
+        if not is_own and not _is_over(lane):
             raise LaneBusy(lane.run_id or 0)
         _settle(lane)
         newest = Lane.objects.filter(issue=issue).aggregate(Max("fence"))["fence__max"]
         lane.fence, lane.run_id, lane.holder = newest + 1, run_id, holders.this_process()
         lane.lease_until = clock.now() + timedelta(seconds=HOLD_SECONDS)
         lane.save()
-    return Hold(lane.pk, issue.pk, lane.fence)
+    return Hold(lane.pk, issue.pk, lane.fence, [_believed_until(before)])
 
 
 def renew(hold: Hold) -> None:
     """Says that the holder lives; call it in the transaction of each of its writes. Raises LeaseLost."""
     before = _now()
     until = clock.now() + timedelta(seconds=HOLD_SECONDS)
-    if not Lane.objects.filter(pk=hold.lane_id, fence=hold.fence).update(lease_until=until):
+    # Without a holder it was settled: others may be sending what this one had claimed.
+    mine = Lane.objects.filter(pk=hold.lane_id, fence=hold.fence).exclude(holder="")
+    if not mine.update(lease_until=until):
         raise LeaseLost
-    hold._until[0] = before + HOLD_SECONDS - MARGIN_SECONDS
+    hold._until[0] = _believed_until(before)
 
 
 def release(hold: Hold) -> None:
@@ -160,6 +167,11 @@ def _doubt(rows: QuerySet[Delivery], words: str) -> int:
 def _count(issue_id: int, counter: str, number: int) -> None:
     if number:
         Issue.objects.filter(pk=issue_id).update(**{counter: F(counter) + number})
+
+
+def _believed_until(before: float) -> float:
+    """How long a holder believes in itself; counted from before it told others, however long that took."""
+    return before + HOLD_SECONDS - MARGIN_SECONDS
 
 
 def _now() -> float:

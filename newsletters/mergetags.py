@@ -26,7 +26,8 @@ PLACES = ("content", "footer", "feed")
 
 _TAG = re.compile(r"\{\{([^{}]*)\}\}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+"""With halves of characters (surrogates), which JSON may hold and no mail can."""
 _LINK_OPEN = re.compile(r"\b(?:href|src)\s*=\s*(?:\"[^\"]*|'[^']*)$", re.IGNORECASE)
 
 

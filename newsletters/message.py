@@ -22,7 +22,8 @@ import idna
 from newsletters import dkim_signing, verp
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+"""With halves of characters (surrogates), which JSON may hold and no mail can."""
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _TYPE = re.compile(r"(?:application|audio|font|image|text|video)/[a-z0-9.+-]+")
 _ENCODED_DOT = b"=2E=\n"

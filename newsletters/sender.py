@@ -69,10 +69,10 @@ class Sender:
             list_ids=tuple(audience.lists_of(issue.newsletter).order_by("list_id")),
             kinds=merge_fields.kinds(),
         )  # fmt: skip
-        self._journal = journal.Journal(journal.path(issue.pk, hold.fence))
         self._pool = Pool(
-            self, self._journal, connections=settings.SENDING_CONNECTIONS, is_strict=settings.SENDING_MODE == "strict"
-        )
+            self, journal.path(issue.pk, hold.fence),
+            connections=settings.SENDING_CONNECTIONS, is_strict=settings.SENDING_MODE == "strict",
+        )  # fmt: skip
         self._throttle = Throttle(issue.newsletter)
         self._settled = Settled()
         self._recent: deque[str] = deque(maxlen=WINDOW)
@@ -80,7 +80,7 @@ class Sender:
         self._blamed: list[int] = []
         self._claimed_through = 0
         self._claim_size = FIRST_CLAIM
-        self._speed = 1.0
+        self._speed = 0.0
         self._is_too_fast = False
         self._is_closed = False
         self._looked_at = 0.0
@@ -94,8 +94,9 @@ class Sender:
             ServerTrouble: nobody can be sent to; nobody is marked as failed by it.
             LeaseLost, RunCancelled: as :class:`Work` does.
         """
+        self._pool.open()
         while time.monotonic() < until:
-            self._look()
+            self._look(force=not self._hold.is_valid)  # asleep for long: is the lane still ours?
             if self._is_in_need() and not self._claim() and not self._throttle.waiting and not self._pool.waiting:
                 return
             rows, wait = self._throttle.let_through()
@@ -122,8 +123,12 @@ class Sender:
         except LeaseLost:
             return  # somebody else settled it by the journal
         finally:
-            self._journal.close()
             lanes.release(self._hold)
+
+    def abandon(self) -> None:
+        """Ends after the mail in hand without a word to the database: the journal says what was sent."""
+        self._is_closed = True
+        self._pool.close()
 
     # What the pool asks.
 
@@ -134,6 +139,9 @@ class Sender:
 
     def may_send(self) -> bool:
         return self._hold.is_valid
+
+    def slow_down(self) -> None:
+        self._is_too_fast = True
 
     def note(self, row: Row, outcome: Outcome) -> None:
         """Keeps what became of a mail until it is written down. Raises ServerTrouble."""
@@ -151,7 +159,7 @@ class Sender:
             self._settled.decisions.append(Decision(row, State.FAILED, reply.code, reply.text))
             self._watch_for_a_pattern(row, reply)
         if reply.asks_to_slow_down:
-            self._is_too_fast = True
+            self.slow_down()
 
     def _watch_for_a_pattern(self, row: Row, reply: Reply) -> None:
         """Many refusals that are all the same are not the readers' fault: those marked failed wait again."""
@@ -187,20 +195,20 @@ class Sender:
         now = time.monotonic()
         if not force and now - self._looked_at < LOOK_SECONDS:
             return
-        if self._looked_at and (passed := now - self._looked_at) > 0:
+        if self._looked_at and self._handed_over and (passed := now - self._looked_at) > 0:
             self._speed = self._handed_over / passed
             self._claim_size = max(FIRST_CLAIM, min(LARGEST_CLAIM, int(self._speed)))
         self._looked_at, self._handed_over = now, 0
         deliveries.flush(self._hold, self._take_settled())
         issue = Issue.objects.select_related("newsletter").defer("html", "text", "body").get(pk=self._issue.pk)
-        if self._is_too_fast:
+        if self._is_too_fast and self._speed:
             self._throttle.slow_down(self._speed)
             self._is_too_fast = False
         self._throttle.look(issue.newsletter)
         self._work.progress(issue.planned - issue.waiting, issue.planned, "mails")
-        if (
-            issue.state == Issue.State.PAUSED and not issue.paused_by_name
-        ):  # another process of this sending met trouble
+        if issue.state == Issue.State.PAUSED and not issue.paused_by_name:
+            # Another process of this sending met trouble.
+            self._blamed += self._refused.pop(issue.pause_code, [])
             raise ServerTrouble(issue.pause_reason, issue.pause_code)
         if issue.state in (Issue.State.PAUSED, Issue.State.CANCELLED):
             raise Stopped(issue)

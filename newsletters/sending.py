@@ -9,7 +9,18 @@ from typing import Any
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.urls import reverse
 
-from newsletters import bounces, deliveries, helping, holding, lanes, pausing, preparing, reader_words, standstill
+from newsletters import (
+    bounces,
+    database_away,
+    deliveries,
+    helping,
+    holding,
+    lanes,
+    pausing,
+    preparing,
+    reader_words,
+    standstill,
+)
 from newsletters import sender as sender_module
 from newsletters.helping import Driver
 from newsletters.lanes import Hold
@@ -77,7 +88,16 @@ def send_issue(run: RunContext, issue: Issue) -> str:
     if why := standstill.why_not_go_on(issue, run):
         pausing.pause(issue, why)
         raise JobFailed(why, may_retry=False)
-    hold = _take_lane(run, issue)
+    hold: Hold | None = None
+    while True:
+        try:
+            hold = _take_lane(run, issue, hold)
+            return _send_on_lane(run, issue, hold)
+        except database_away.ERRORS as error:
+            database_away.wait(error, run.checkpoint)
+
+
+def _send_on_lane(run: RunContext, issue: Issue, hold: Hold) -> str:
     Issue.objects.filter(pk=issue.pk, started_at=None).update(started_at=clock.now())
     Issue.objects.filter(pk=issue.pk).exclude(state__in=Issue.FINISHED).exclude(
         state=Issue.State.PAUSED, paused_by_name__gt=""
@@ -90,6 +110,9 @@ def send_issue(run: RunContext, issue: Issue) -> str:
         sender.close()
         helping.wait_until_alone(run, issue.pk)
         return stopped.in_words()
+    except database_away.ERRORS:
+        sender.abandon()
+        raise
     except LeaseLost:
         raise  # another attempt owns the issue: what we know is in the journal already
     except RunCancelled:
@@ -118,7 +141,7 @@ def send_issue(run: RunContext, issue: Issue) -> str:
     return result
 
 
-def _take_lane(run: RunContext, issue: Issue) -> Hold:
+def _take_lane(run: RunContext, issue: Issue, former: Hold | None) -> Hold:
     """Waits for a former attempt of this run that may still live; its time ends soon.
 
     Raises:
@@ -126,7 +149,7 @@ def _take_lane(run: RunContext, issue: Issue) -> Hold:
     """
     while True:
         try:
-            return lanes.take(issue, run.id)
+            return lanes.take(issue, run.id, former=former)
         except lanes.LaneBusy as busy:
             is_another = busy.run_id != run.id
             if is_another and Run.objects.filter(pk=busy.run_id, state=RunState.RUNNING).exists():

@@ -84,13 +84,12 @@ class Connection:
         try:
             refused = await self._envelope(mail)
             if refused is not None:
-                await self._forget()
                 return refused
             self._wire.write(mail.data if mail.has_no_dots else _with_doubled_dots(mail.data))
             await self._wire.written(FINAL_ANSWER_SECONDS)
         except Lost as error:
             self.abort()
-            raise Dropped(in_words(error)) from error
+            raise Dropped(in_words(error), reply=error.reply) from error
         except BaseException:
             self.abort()  # in the middle of a conversation: what comes next would be misread
             raise
@@ -103,6 +102,8 @@ class Connection:
             ServerTrouble: as :meth:`start`.
             Unanswered: handed over, but the answer never came.
         """
+        if self._wire.has_unasked:
+            return self._answered_in_advance()
         try:
             self._wire.write(b".\r\n")
         except Lost as error:  # the dot never left
@@ -118,6 +119,18 @@ class Connection:
             self.abort()
             raise Unanswered(f"unexpected answer {reply}")
         return Outcome(Fate.SENT, reply) if reply.code < 300 else self._judge(reply)
+
+    def _answered_in_advance(self) -> Outcome:
+        """A refusal before the dot is one, and no dot follows; anything else is an answer to something else.
+
+        Raises:
+            ServerTrouble, Dropped: not sent.
+        """
+        reply = self._wire.next_reply()
+        self.abort()
+        if reply is None or reply.code < 400:
+            raise Dropped(f"it answers what it was not asked: {reply or 'half a line'}")
+        return self._judge(reply)
 
     def _unfit(self, mail: Mail) -> Outcome | None:
         """What this server cannot carry, known before a word is said. Raises ServerTrouble."""
@@ -140,24 +153,25 @@ class Connection:
             for verb, command in commands.items():
                 refused = self._weigh(verb, await self._ask(command), mail)
                 if refused is not None:
+                    await self._forget()
                     return refused
             return None
         self._wire.write("".join(f"{command}\r\n" for command in commands.values()).encode())
-        # RFC 2920 3.1: every answer is read, also after a refusal.
-        replies = {verb: await self._reply() for verb in commands}
+        replies: dict[str, Reply] = {}
+        lost = None
         try:
-            for verb, reply in replies.items():
-                refused = self._weigh(verb, reply, mail)
-                if refused is not None:
-                    break
-        except BaseException:
-            self.abort()
-            raise
-        if refused is not None and replies["DATA"].code == 354:
-            # It waits for a mail although it refused the recipient: a lone dot ends that (RFC 2920 3.1).
-            self._wire.write(b".\r\n")
-            await self._reply()
-        return refused
+            for verb in commands:  # RFC 2920 3.1: every answer is read, also after a refusal
+                replies[verb] = await self._reply()
+        except Lost as error:
+            lost = error  # what it said before it hung up counts
+        for verb, reply in replies.items():
+            refused = self._weigh(verb, reply, mail)
+            if refused is not None:
+                await self._forget(waits_for_mail="DATA" in replies and replies["DATA"].code == 354)
+                return refused
+        if lost is not None:
+            raise lost
+        return None
 
     def _commands(self, mail: Mail) -> dict[str, str]:
         options = f" SIZE={len(mail.data)}" if "SIZE" in self._offers else ""
@@ -168,12 +182,12 @@ class Connection:
     def _weigh(self, verb: str, reply: Reply, mail: Mail) -> Outcome | None:
         """Raises ServerTrouble, Dropped."""
         if reply.code == CLOSING:
-            raise Lost(str(reply))
+            raise Lost(str(reply), reply)
         if verb == "MAIL":
             try:
                 judge_sender(str(self._server), mail.sender, reply)
             except Dropped as busy:
-                raise Lost(str(busy)) from busy
+                raise Lost(str(busy), reply) from busy
             return None
         if reply.code >= 400:
             return self._judge(reply)
@@ -184,9 +198,15 @@ class Connection:
     def _judge(self, reply: Reply) -> Outcome:
         return judge(str(self._server), reply)
 
-    async def _forget(self) -> None:
-        """RSET: the next mail begins anew. One that hangs up after a refusal has refused all the same."""
+    async def _forget(self, *, waits_for_mail: bool = False) -> None:
+        """RSET: the next mail begins anew. One that hangs up after a refusal has refused all the same.
+
+        Args:
+            waits_for_mail: although it refused the recipient; a lone dot ends that (RFC 2920 3.1).
+        """
         try:
+            if waits_for_mail:
+                await self._ask(".")
             await self._ask("RSET")
         except Lost:
             self.abort()

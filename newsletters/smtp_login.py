@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from newsletters.smtp_replies import Reply
 
@@ -28,7 +29,17 @@ async def log_in(ask: Ask, offered: str, user: str, password: str) -> Reply:
     way = next((way for name, way in ways.items() if name in names), None)
     if way is None:
         raise NotLetIn(f"it offers no login that we know ({offered})" if offered else "it offers no login")
-    return await way(ask, user, password)
+
+    async def whisper(command: str) -> Reply:
+        """Some servers say back what they refuse, and what they say is shown to staff."""
+        reply = await ask(command)
+        text = reply.text
+        for secret in (command.rpartition(" ")[2], password):
+            if secret and secret not in ways:
+                text = text.replace(secret, "…")
+        return replace(reply, text=text)
+
+    return await way(whisper, user, password)
 
 
 async def _plain(ask: Ask, user: str, password: str) -> Reply:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol
 
+from newsletters import journal
 from newsletters.deliveries import Row
 from newsletters.journal import Journal
 from newsletters.smtp import Connection, Mail
@@ -29,6 +31,9 @@ class Owner(Protocol):
     def note(self, row: Row, outcome: Outcome) -> None:
         """What became of it. Raises ServerTrouble to stop everything."""
 
+    def slow_down(self) -> None:
+        """The server asked for it, and did not take the mail."""
+
     def may_send(self) -> bool:
         """Asked before each final dot."""
 
@@ -40,9 +45,10 @@ class Pool:
     about that one. Otherwise it is one for each connection, which is faster where the server is far away.
     """
 
-    def __init__(self, owner: Owner, journal: Journal, *, connections: int, is_strict: bool) -> None:
+    def __init__(self, owner: Owner, journal_path: Path, *, connections: int, is_strict: bool) -> None:
         self._owner = owner
-        self._journal = journal
+        self._journal_path = journal_path
+        self._journal: Journal | None = None
         self._server = Server.of_settings()
         self._most = max(1, connections)
         self._loop = asyncio.new_event_loop()
@@ -57,6 +63,14 @@ class Pool:
         self._drops: Counter[int] = Counter()
         self._unanswered = 0
         self._trouble: BaseException | None = None
+
+    def open(self) -> None:
+        """Before the first mail is claimed: an empty journal says that none was begun. Raises ServerTrouble."""
+        if self._journal is None:
+            try:
+                self._journal = Journal(self._journal_path)
+            except OSError as error:
+                raise journal.trouble(error) from error
 
     @property
     def waiting(self) -> int:
@@ -96,6 +110,8 @@ class Pool:
         self.stop()
         self._loop.run_until_complete(self._quit())
         self._loop.close()
+        if self._journal is not None:
+            self._journal.close()
 
     async def _run(self, seconds: float) -> None:
         for _ in range(min(self._most, self.waiting) - len(self._at_work)):
@@ -136,6 +152,8 @@ class Pool:
                     await self._hand_over(connection, row)
                 except Dropped as dropped:
                     self._line.appendleft(row)
+                    if dropped.asks_to_slow_down:
+                        self._owner.slow_down()
                     if dropped.is_too_many and self._was_open and len(self._at_work) > 1:
                         self._most = len(self._at_work) - 1  # it lets no more connections of ours in than there are
                         return
@@ -184,6 +202,7 @@ class Pool:
         try:
             if self._trouble is not None or not self._owner.may_send():
                 connection.abort()
+                self._line.appendleft(row)  # its time comes when we may again
                 raise asyncio.CancelledError
             self._at_dot.add(task)
             self._begin(connection, row)
@@ -192,20 +211,29 @@ class Pool:
             except Unanswered as silence:
                 return Outcome(Fate.UNKNOWN, Reply(0, str(silence)))
             except (ServerTrouble, Dropped):  # said instead of taking the mail, also after its last line
-                self._journal.settle(row.id, is_taken=False)
+                self._settle(row, is_taken=False)
                 raise
-            self._journal.settle(row.id, is_taken=outcome.fate is Fate.SENT)
+            self._settle(row, is_taken=outcome.fate is Fate.SENT)
             return outcome
         finally:
             self._at_dot.discard(task)
             self._gate.release()
 
     def _begin(self, connection: Connection, row: Row) -> None:
+        assert self._journal is not None
         try:
             self._journal.begin(row.id)
         except OSError as error:
             connection.abort()
-            raise ServerTrouble(f"What is sent cannot be written down here, so nothing is sent: {error}.") from error
+            raise journal.trouble(error) from error
+
+    def _settle(self, row: Row, *, is_taken: bool) -> None:
+        """What the server said is known, and is written down in the database; but nothing more is begun."""
+        assert self._journal is not None
+        try:
+            self._journal.settle(row.id, is_taken=is_taken)
+        except OSError as error:
+            self._trouble = self._trouble or journal.trouble(error)
 
     async def _wait_after(self, dropped: Dropped, row: Row) -> None:
         """Longer each time; a mail that cannot be handed over at all ends everything. Raises ServerTrouble."""

@@ -72,10 +72,11 @@ class ServerTrouble(Exception):
 class Dropped(Exception):
     """The connection ended before the mail was handed over: it was not sent and may be sent again."""
 
-    def __init__(self, words: str, *, is_too_many: bool = False) -> None:
+    def __init__(self, words: str, *, is_too_many: bool = False, reply: Reply | None = None) -> None:
         super().__init__(words)
         self.is_too_many = is_too_many
         """It was never open: the server may not want another connection of ours."""
+        self.asks_to_slow_down = reply is not None and reply.asks_to_slow_down and not is_too_many
 
 
 class Unanswered(Exception):
@@ -107,4 +108,4 @@ def judge_sender(server: str, sender: str, reply: Reply) -> None:
             judge(server, reply)
         raise ServerTrouble(f"The mail server {server} refuses the sender {sender} ({reply}).", reply.signature)
     if reply.code >= 400:
-        raise Dropped(str(reply))
+        raise Dropped(str(reply), reply=reply)

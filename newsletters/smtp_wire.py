@@ -13,11 +13,16 @@ from newsletters.smtp_replies import Reply
 LONGEST_LINE = 8192
 """Sixteen times what RFC 5321 allows; what says more without an end is no mail server."""
 MOST_LINES = 500
+_ENDLESS = "It answers without an end"
 _REPLY_LINE = re.compile(rb"([2-5]\d\d)([ -]?)(.*)", re.DOTALL)
 
 
 class Lost(Exception):
-    """The connection ended, was silent for too long, or said what is no SMTP."""
+    """The connection ended, was silent for too long, or said what is no SMTP; ``reply`` is what it said, if anything."""
+
+    def __init__(self, words: str | None, reply: Reply | None = None) -> None:
+        super().__init__(words)
+        self.reply = reply
 
 
 class Wire(asyncio.Protocol):
@@ -50,15 +55,18 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        while (end := self._buffer.find(b"\n")) >= 0:
+        while self._lost is None and (end := self._buffer.find(b"\n")) >= 0:
             line = bytes(self._buffer[:end]).rstrip(b"\r")
             del self._buffer[: end + 1]
             self._take_line(line)
         if len(self._buffer) > LONGEST_LINE:
-            self._end("It answers without an end")
+            self._end(_ENDLESS)
 
     def _take_line(self, line: bytes) -> None:
-        match = _REPLY_LINE.fullmatch(line[:LONGEST_LINE])
+        if len(line) > LONGEST_LINE:
+            self._end(_ENDLESS)
+            return
+        match = _REPLY_LINE.fullmatch(line)
         if match is None or len(self._lines) >= MOST_LINES:
             self._end(f"It says what no mail server says: {line[:60].decode('ascii', 'replace')!r}")
             return
@@ -89,7 +97,11 @@ class Wire(asyncio.Protocol):
     @property
     def has_unasked(self) -> bool:
         """Whether it said something that nobody waited for."""
-        return bool(self._buffer or self._replies)
+        return bool(self._buffer or self._lines or self._replies)
+
+    def next_reply(self) -> Reply | None:
+        """The next one that came already."""
+        return self._replies.pop(0) if self._replies else None
 
     def write(self, data: bytes) -> None:
         """Raises Lost."""

@@ -18,6 +18,7 @@ from newsletters.message import Envelope, Own
 
 _SOFT_BREAK = b"=\r\n"
 _LONGEST_PLAIN = 70
+_LONGEST_LINE = 76
 _HEAD = ("to", "subject", "date", "message_id", "unsubscribe_url")
 _MARKS = {name: f"\x00{name}\x00" for name in (*_HEAD, "text", "html")}
 """No header and no encoded part can hold these."""
@@ -72,7 +73,7 @@ class Mould:
             if isinstance(part, Slot):
                 pieces += [_SOFT_BREAK, self._slots.setdefault(part, len(self._slots)), _SOFT_BREAK]
             elif part:
-                pieces.append(message.quoted_printable(part))
+                pieces.append(_quoted(part))
         return pieces
 
     def mail(self, row: Row, recipient: str) -> bytes:
@@ -110,7 +111,15 @@ class Mould:
 def _value(value: str) -> bytes:
     if len(value) <= _LONGEST_PLAIN and value.isascii() and "=" not in value and not value.startswith("."):
         return value.encode()
-    return message.quoted_printable(value)
+    return _quoted(value)
+
+
+def _quoted(text: str) -> bytes:
+    """In quoted-printable, with room in its last line for the soft break that may follow."""
+    encoded = message.quoted_printable(text)
+    if len(encoded) - (encoded.rfind(b"\n") + 1) < _LONGEST_LINE:
+        return encoded
+    return encoded[:-1] + _SOFT_BREAK + (b"=2E" if encoded.endswith(b".") else encoded[-1:])
 
 
 def _joined(pieces: list[bytes | int]) -> list[bytes | int]:

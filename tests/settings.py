@@ -10,6 +10,8 @@ _data_dir = os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="almanac-t
 os.environ.setdefault("SECRET_KEY", "tests-only-tests-only-tests-only-tests-only")
 os.environ.setdefault("PUBLIC_URL", "http://testserver")
 os.environ.setdefault("BROKER_URL", "memory://")
+# Each process of the tests has a database with an issue 1 of its own; their journals must not meet.
+os.environ["SENDING_JOURNALS"] = str(Path(_data_dir) / f"journals-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}")
 
 from scheduler_site.settings import *  # noqa: E402, F403
 from scheduler_site.settings import DATABASES, STORAGES  # noqa: E402
