@@ -78,6 +78,7 @@ class Sender:
         self._recent: deque[str] = deque(maxlen=WINDOW)
         self._refused: dict[str, list[int]] = {}
         self._blamed: list[int] = []
+        self._pattern = ""
         self._claimed_through = 0
         self._claim_size = FIRST_CLAIM
         self._speed = 0.0
@@ -164,14 +165,22 @@ class Sender:
     def _watch_for_a_pattern(self, row: Row, reply: Reply) -> None:
         """Many refusals that are all the same are not the readers' fault: those marked failed wait again."""
         signature = reply.signature
+        if signature == self._pattern:  # it was on its way when the pattern was seen
+            self._blamed.append(row.id)
+            return
         self._recent.append(signature)
         self._refused.setdefault(signature, []).append(row.id)
         if signature in self._issue.tolerated_codes:
             return
         same = Counter(self._recent)[signature]
         if (same >= 5 and same == len(self._recent)) or (same >= 20 and same * 5 >= len(self._recent)):
-            self._blamed = self._refused.pop(signature)
+            self._blame(signature)
             raise ServerTrouble(f"The mail server gave {same} readers the same refusal ({reply}).", signature)
+
+    def _blame(self, signature: str) -> None:
+        """The mail server, for every refusal of this kind."""
+        self._pattern = signature
+        self._blamed += self._refused.pop(signature, [])
 
     # The steps of the loop.
 
@@ -208,7 +217,7 @@ class Sender:
         self._work.progress(issue.planned - issue.waiting, issue.planned, "mails")
         if issue.state == Issue.State.PAUSED and not issue.paused_by_name:
             # Another process of this sending met trouble.
-            self._blamed += self._refused.pop(issue.pause_code, [])
+            self._blame(issue.pause_code)
             raise ServerTrouble(issue.pause_reason, issue.pause_code)
         if issue.state in (Issue.State.PAUSED, Issue.State.CANCELLED):
             raise Stopped(issue)
