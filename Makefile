@@ -7,7 +7,8 @@ NO_DATABASE := browser site/test_up.py site/test_environment.py schedules/test_c
 	schedules/test_cron_words_oracle.py schedules/test_phrases.py schedules/test_policies.py schedules/test_simple_modes.py \
 	schedules/test_working_days.py newsletters/test_content.py newsletters/test_fetching.py newsletters/test_html_source.py \
 	newsletters/test_import_files.py newsletters/test_mergetags.py newsletters/test_message.py newsletters/test_message_headers.py \
-	newsletters/test_mjml.py newsletters/test_reader_words.py reports/test_csv_file.py reports/test_periods.py runs/test_words.py
+	newsletters/test_mjml.py newsletters/test_reader_words.py newsletters/test_journal.py newsletters/test_kinds.py \
+	newsletters/test_smtp_client.py newsletters/test_splicing.py reports/test_csv_file.py reports/test_periods.py runs/test_words.py
 
 .PHONY: help run test lint faults bench
 

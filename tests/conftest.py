@@ -7,7 +7,7 @@ import pytest
 LONG = (
     "tests/browser/", "tests/integration/test_house.py", "tests/integration/test_faults.py",
     "tests/schedules/test_cron_oracle.py", "tests/site/test_up.py", "tests/integration/test_watchdog.py",
-    "tests/schedules/test_cron_words_oracle.py", "tests/newsletters/test_kill.py",
+    "tests/schedules/test_cron_words_oracle.py", "tests/newsletters/test_helping.py", "tests/newsletters/test_kill.py",
     "tests/newsletters/test_sending_correctly.py", "tests/integration/", "tests/newsletters/test_stopping_workers.py",
     "tests/newsletters/test_import_kill.py", "tests/runs/test_ledger_machine.py", "tests/site/test_query_counts.py",
     "tests/site/test_doors.py",
