@@ -107,11 +107,13 @@ class Pool:
         """Stops and says goodbye."""
         if self._loop.is_closed():
             return
-        self.stop()
-        self._loop.run_until_complete(self._quit())
-        self._loop.close()
-        if self._journal is not None:
-            self._journal.close()
+        try:
+            self.stop()
+            self._loop.run_until_complete(self._quit())
+            self._loop.close()
+        finally:
+            if self._journal is not None:
+                self._journal.close()
 
     async def _run(self, seconds: float) -> None:
         for _ in range(min(self._most, self.waiting) - len(self._at_work)):

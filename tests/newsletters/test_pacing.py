@@ -181,22 +181,27 @@ def test_another_process_goes_on_where_this_one_was(store: Store) -> None:
     assert 30 < wait <= 60
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_the_script_in_redis_does_the_same_arithmetic(valkey: Valkey, settings: Settings, seed: int) -> None:
-    """Against the pure :class:`State`, by whether it grants and how long it says to wait."""
-    settings.BROKER_URL, settings.BROKER_PREFIX = valkey.url, f"same{seed}:{time.monotonic_ns()}:"
-    chance, kept, store = random.Random(seed), State(), InRedis(valkey.url)
-    for _ in range(60):
-        interval, credit, most = chance.choice((0.0, 0.003, 0.01)), chance.choice((0.0, 0.02)), chance.randrange(0, 40)
+def test_the_script_in_redis_does_the_same_arithmetic(valkey: Valkey, settings: Settings) -> None:
+    """Each step against the pure :class:`State`, from what the script left by the step before."""
+    settings.BROKER_URL, settings.BROKER_PREFIX = valkey.url, f"same{time.monotonic_ns()}:"
+    chance, store, client = random.Random(8), InRedis(valkey.url), redis.Redis.from_url(valkey.url)
+    name, differing = f"{settings.BROKER_PREFIX}pace:a", 0
+    for _ in range(300):
+        slept = chance.choice((0, 0, 3, 40))
+        for field in ("next_at", "capped_at"):
+            client.hincrbyfloat(name, field, -slept)
+        kept = State(*(float(client.hget(name, field) or 0) for field in ("next_at", "cap", "capped_at")))
+        interval, credit, most = chance.choice((0.0, 2.0, 30.0)), chance.choice((0.0, 5.0)), chance.randrange(0, 40)
         now = time.time()
         if chance.random() < 0.1:
-            store.slow_down("a", 700)
-            kept.slow_down(now, 700)
+            store.slow_down("a", 2)
+            kept.slow_down(now, 2)
         granted, wait = store.take("a", interval, credit, most)
         expected, expected_wait = kept.take(now, interval, credit, most)
-        assert abs(granted - expected) <= 3  # the two clocks are read a moment apart
-        assert wait == pytest.approx(expected_wait, abs=0.03)
-        time.sleep(chance.choice((0, 0.001, 0.01)))
+        if granted == expected:
+            assert wait == pytest.approx(expected_wait, abs=1)  # the two clocks are read a moment apart
+        differing += granted != expected
+    assert differing <= 6
 
 
 @pytest.mark.django_db
@@ -255,20 +260,20 @@ def test_a_server_that_asks_for_it_before_it_takes_a_mail_is_sent_to_more_slowly
 # Four processes that share their limits.
 
 RATES = {"7 a second": (7, 1), "100 in a minute of 6 seconds": (100, 6), "gmail.com, 2 a second": (2, 1)}
-SECONDS = int(os.environ.get("PACE_SECONDS", "6"))
-LEAST_USED = 0.95 if "PACE_SECONDS" in os.environ else 0.5
-"""Of the rate, when the test is given a machine of its own; beside other tests it only shows that it goes on."""
+SECONDS = 12
 TAKER = """
 import json, sys, time, django
 django.setup()
 from newsletters import pacing, rates
-wanted, url, begin_at, end = json.loads(sys.argv[1]), *sys.argv[2:3], *map(float, sys.argv[3:])
+wanted, url = json.loads(sys.argv[1]), sys.argv[2]
 limits, taken = {}, []
 for place, store in (("database", pacing.InDatabase()), ("redis", pacing.InRedis(url))):
     for name, (rate, period) in wanted.items():
         limits[place, name] = limit = rates.Limit(name, rate, period)
         limit._store = store
         limit.take(0)
+print("ready", flush=True)
+begin_at, end = map(float, sys.stdin.readline().split())
 time.sleep(max(0, begin_at - time.time()))
 while time.time() < end:
     waits = []
@@ -288,20 +293,42 @@ def test_no_window_has_more_than_its_rate_with_four_processes_and_little_is_left
     valkey: Valkey, settings: Settings
 ) -> None:
     """Both stores at once, to save time; the minute is scaled to six seconds."""
-    settings.BROKER_PREFIX = "four:"
-    begin_at = time.time() + 3.5
-    arguments = [json.dumps(RATES), valkey.url, str(begin_at), str(begin_at + SECONDS)]
+    used: list[float] = []
+    for attempt in range(3):  # a computer that is busy with other things may be late; it is never early
+        settings.BROKER_PREFIX = f"four{attempt}:"
+        Pace.objects.all().delete()
+        outputs = taken_by_four(valkey)
+        assert all(outputs), "each process got some"
+        for place in ("database", "redis"):
+            for name, (rate, period) in RATES.items():
+                spans = sorted(
+                    (begin, end) for output in outputs for *key, begin, end in output if key == [place, name]
+                )
+                assert most_in_a_window(spans, period) <= rate, (place, name)
+                used.append(len(spans) / (rate * SECONDS / period))
+        if min(used[-2 * len(RATES) :]) >= 0.95:
+            return
+    raise AssertionError(f"too little is used: {used}")
+
+
+def taken_by_four(valkey: Valkey) -> list[list[tuple[str, str, float, float]]]:
+    """What each of four processes took, and between which moments; they begin together."""
     processes = [
-        subprocess.Popen([sys.executable, "-c", TAKER, *arguments], env=environment(), cwd=ROOT, stdout=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", TAKER, json.dumps(RATES), valkey.url], env=environment(), cwd=ROOT,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )
         for _ in range(4)
-    ]
-    outputs = [json.loads(process.communicate(timeout=60)[0]) for process in processes]
-    assert all(outputs), "each process got some"
-    for place in ("database", "redis"):
-        for name, (rate, period) in RATES.items():
-            spans = sorted((begin, end) for output in outputs for *key, begin, end in output if key == [place, name])
-            assert most_in_a_window(spans, period) <= rate, (place, name)
-            assert len(spans) >= LEAST_USED * rate * SECONDS / period, (place, name)
+    ]  # fmt: skip
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    begin_at = time.time() + 0.1
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(f"{begin_at} {begin_at + SECONDS}\n".encode())
+        process.stdin.flush()
+    return [json.loads(process.communicate(timeout=60)[0]) for process in processes]
 
 
 def most_in_a_window(spans: list[tuple[float, float]], period: float) -> int:
