@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
 from tests.integration.stack import ROOT, free_port
 
 PASSWORD = "walk-the-house"
+# On a computer that has little time for us a page may take long; what never comes is still found.
+expect.set_options(timeout=20_000)
 
 
 @dataclass

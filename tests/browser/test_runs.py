@@ -97,7 +97,7 @@ def test_a_long_run_is_followed_filtered_and_cancelled(page: Page, house: House)
     run = re.search(r"\d+", address)
     assert run is not None
     assert in_house(house, f"from runs import ledger\nledger.log({run[0]}, 'Halfway', level='warning')") == ""
-    expect(page.locator("#log-lines")).to_contain_text("Warning Halfway", timeout=10_000)
+    expect(page.locator("#log-lines")).to_contain_text("Warning Halfway")
     assert page.locator("#run-live progress").get_attribute("value") != shown, "it goes on while one watches"
     expect(cancel).to_be_focused()  # and nobody's place is lost
     page.get_by_label("Lines that contain").fill("nothing of the kind")
@@ -130,9 +130,9 @@ def test_a_queue_is_paused_with_a_reason_and_resumed(page: Page, house: House) -
     expect(row).to_contain_text("The disk is full")
 
     page.goto(start(house, "Deliveries and subscribers, every Monday", ""))
-    expect(page.locator("#run-live")).to_contain_text("The queue “reports” was paused by admin", timeout=15_000)
+    expect(page.locator("#run-live")).to_contain_text("The queue “reports” was paused by admin", timeout=30_000)
     page.get_by_role("link", name="Look at the workers").click()
-    expect(row.get_by_role("link", name="1 waiting in reports")).to_be_visible(timeout=15_000)
+    expect(row.get_by_role("link", name="1 waiting in reports")).to_be_visible(timeout=30_000)
     row.get_by_role("button", name="Resume").press("Enter")
     expect(row).to_contain_text("Well")
     expect(row.get_by_role("link", name="0 waiting in reports")).to_be_visible(timeout=70_000)  # the page by itself
