@@ -20,6 +20,8 @@ from pytest_django import Settings
 from newsletters import pacing
 from newsletters.models import Issue, List, Newsletter, Pace
 from newsletters.pacing import GROWS_EVERY, GROWTH, InDatabase, InRedis, State, Store
+from newsletters.rates import CREDIT as CREDIT_OF_RATES
+from newsletters.rates import Limit
 from runs import clock
 from runs.models import Run
 from tests.integration.conftest import database_url
@@ -259,6 +261,40 @@ def test_a_server_that_asks_for_it_before_it_takes_a_mail_is_sent_to_more_slowly
 
 # Four processes that share their limits.
 
+
+class InSimulation:
+    """The same arithmetic by a clock of its own, which knows no other programs."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self._state = State()
+
+    def take(self, key: str, interval: float, credit: float, most: int) -> tuple[int, float]:
+        return self._state.take(self.now, interval, credit, most)
+
+    def slow_down(self, key: str, per_second: float) -> None:
+        raise NotImplementedError
+
+    def is_slowed(self, key: str) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(("rate", "period"), [(1, 1), (2, 1), (7, 1), (50, 1), (100, 60), (1000, 3600)])
+def test_four_who_each_come_a_little_late_leave_little_unused(rate: int, period: float) -> None:
+    """Each asks again when it was told to, and up to the credit later."""
+    chance, store, limit = random.Random(rate), InSimulation(), Limit("n", rate, period)
+    limit._store = store
+    ask_at, taken, begin = [store.now + number for number in range(4)], [], store.now
+    while store.now < begin + 10 * period:
+        taker = ask_at.index(min(ask_at))
+        store.now = max(store.now, ask_at[taker])
+        granted, wait = limit.take(3)
+        taken += [(store.now, store.now)] * granted
+        ask_at[taker] = store.now + wait + chance.uniform(0, CREDIT_OF_RATES * period)
+    assert most_in_a_window(taken, period) <= rate
+    assert len(taken) >= 0.95 * rate * 10
+
+
 RATES = {"7 a second": (7, 1), "100 in a minute of 6 seconds": (100, 6), "gmail.com, 2 a second": (2, 1)}
 SECONDS = 12
 TAKER = """
@@ -266,7 +302,7 @@ import json, sys, time, django
 django.setup()
 from newsletters import pacing, rates
 wanted, url = json.loads(sys.argv[1]), sys.argv[2]
-limits, taken = {}, []
+limits, taken, late = {}, [], []
 for place, store in (("database", pacing.InDatabase()), ("redis", pacing.InRedis(url))):
     for name, (rate, period) in wanted.items():
         limits[place, name] = limit = rates.Limit(name, rate, period)
@@ -282,8 +318,10 @@ while time.time() < end:
         granted, wait = limit.take(3)
         taken += [(*key, before, time.time())] * granted
         waits.append(wait)
-    time.sleep(min(min(waits), max(0, end - time.time())))
-print(json.dumps(taken))
+    awake_at = time.time() + min(min(waits), max(0, end - time.time()))
+    time.sleep(max(0, awake_at - time.time()))
+    late.append(time.time() - awake_at)
+print(json.dumps([taken, sum(late) / len(late)]))
 """
 
 
@@ -293,26 +331,20 @@ def test_no_window_has_more_than_its_rate_with_four_processes_and_little_is_left
     valkey: Valkey, settings: Settings
 ) -> None:
     """Both stores at once, to save time; the minute is scaled to six seconds."""
-    used: list[float] = []
-    for attempt in range(3):  # a computer that is busy with other things may be late; it is never early
-        settings.BROKER_PREFIX = f"four{attempt}:"
-        Pace.objects.all().delete()
-        outputs = taken_by_four(valkey)
-        assert all(outputs), "each process got some"
-        for place in ("database", "redis"):
-            for name, (rate, period) in RATES.items():
-                spans = sorted(
-                    (begin, end) for output in outputs for *key, begin, end in output if key == [place, name]
-                )
-                assert most_in_a_window(spans, period) <= rate, (place, name)
-                used.append(len(spans) / (rate * SECONDS / period))
-        if min(used[-2 * len(RATES) :]) >= 0.95:
-            return
-    raise AssertionError(f"too little is used: {used}")
+    settings.BROKER_PREFIX = "four:"
+    outputs = taken_by_four(valkey)
+    assert all(taken for taken, _ in outputs), "each process got some"
+    # What a busy computer wakes too late is not left unused by us; the test before this one asks for the 95 %.
+    least = 0.95 if max(late for _, late in outputs) < 0.005 else 0.5
+    for place in ("database", "redis"):
+        for name, (rate, period) in RATES.items():
+            spans = sorted((begin, end) for taken, _ in outputs for *key, begin, end in taken if key == [place, name])
+            assert most_in_a_window(spans, period) <= rate, (place, name)
+            assert len(spans) >= least * rate * SECONDS / period, (place, name)
 
 
-def taken_by_four(valkey: Valkey) -> list[list[tuple[str, str, float, float]]]:
-    """What each of four processes took, and between which moments; they begin together."""
+def taken_by_four(valkey: Valkey) -> list[tuple[list[tuple[str, str, float, float]], float]]:
+    """What each of four processes took, and between which moments; and how late it was woken. They begin together."""
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", TAKER, json.dumps(RATES), valkey.url], env=environment(), cwd=ROOT,
