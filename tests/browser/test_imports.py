@@ -118,12 +118,17 @@ def test_nothing_is_too_wide_on_a_phone(browser: Browser, house: House, tmp_path
 
 def test_a_feed_that_cannot_be_fetched_is_said_on_its_page(page: Page) -> None:
     page.goto("/admin/newsletters/newsletter/1/change/")
-    page.get_by_role("link", name="Feed", exact=False).filter(has_not_text="Feedback").first.click()
-    page.get_by_label("What is new in an RSS or Atom feed").check()
+    source = page.locator("#id_source")
+    source.select_option("feed")
     page.get_by_label("Address of the feed").fill("http://127.0.0.1/feed.xml")
-    page.get_by_role("button", name="Save and look at the feed").click()
+    page.get_by_role("button", name="Save and continue editing").click()
+    expect(page.get_by_text("was changed successfully")).to_be_visible()
+    page.goto("/admin/newsletters/newsletter/1/feed/")
+    page.get_by_role("link", name="Look at the feed now").click()
     expect(page.get_by_role("alert")).to_contain_text("not a public address")
     assert faults(page) == []
-    page.get_by_label("The text written here").check()
-    page.get_by_role("button", name="Save and look at the feed").click()
+    page.get_by_role("link", name="Back to Weekly letter").click()
+    source.select_option("text")
+    page.get_by_role("button", name="Save and continue editing").click()
+    page.goto("/admin/newsletters/newsletter/1/feed/")
     expect(page.get_by_text("No feed is read")).to_be_visible()
