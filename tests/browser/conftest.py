@@ -76,13 +76,22 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
 
 
 @pytest.fixture
-def usual_speed(house: House) -> Iterator[None]:
-    """Lets a walk slow the newsletters down; those after it find them as they were."""
+def left_as_found(house: House) -> Iterator[None]:
+    """Lets a walk slow newsletters down or disable policies; those after it find them as they were."""
+    kept = {
+        "newsletters_newsletter": ("rate", "rate_per"),
+        "cleanup_cleanuppolicy": ("is_enabled",),
+    }
     with closing(sqlite3.connect(house.data_dir / "almanac.sqlite3", timeout=30)) as database:
-        before = database.execute("SELECT rate, rate_per, id FROM newsletters_newsletter").fetchall()
+        before = {
+            table: database.execute(f"SELECT {', '.join(columns)}, id FROM {table}").fetchall()
+            for table, columns in kept.items()
+        }
         yield
         with database:
-            database.executemany("UPDATE newsletters_newsletter SET rate = ?, rate_per = ? WHERE id = ?", before)
+            for table, columns in kept.items():
+                changes = ", ".join(f"{column} = ?" for column in columns)
+                database.executemany(f"UPDATE {table} SET {changes} WHERE id = ?", before[table])
 
 
 @pytest.fixture(scope="module")

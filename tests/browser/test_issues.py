@@ -53,7 +53,7 @@ def test_the_next_issue_is_written_released_taken_back_and_deleted_by_keyboard_a
     expect(page.get_by_text("Deleted.")).to_be_visible()
 
 
-@pytest.mark.usefixtures("usual_speed")
+@pytest.mark.usefixtures("left_as_found")
 def test_an_issue_is_sent_watched_paused_slowed_down_and_cancelled(page: Page) -> None:
     open_newsletter(page)
     page.fill("#id_rate", "1")

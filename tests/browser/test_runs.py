@@ -51,6 +51,7 @@ def chip(page: Page) -> str:
     return page.locator("#run-live .al-head .al-chip").first.inner_text()
 
 
+@pytest.mark.usefixtures("left_as_found")
 def test_a_failure_is_read_run_again_and_acknowledged_with_the_keyboard(page: Page, house: House) -> None:
     address = start(house, "Tidy up, every night", FAILING)
     page.goto(address)
@@ -84,7 +85,7 @@ def test_a_failure_is_read_run_again_and_acknowledged_with_the_keyboard(page: Pa
     expect(page.get_by_label("Name contains")).to_have_value("tidy")
 
 
-@pytest.mark.usefixtures("usual_speed")
+@pytest.mark.usefixtures("left_as_found")
 def test_a_long_run_is_followed_filtered_and_cancelled(page: Page, house: House) -> None:
     address = start(house, "Weekly letter, Mondays at nine", SLOW)
     page.goto(address)
