@@ -29,7 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import psutil
 
-from benchmarks.house import ROOT, house, options, process, report
+from benchmarks.house import house, options, process, report
+from tests.integration import mail_sink
 from tests.integration.stack import free_port
 
 PARAGRAPH = "<p>Hello {{ name|there }}, " + "what happens in town and why it matters to you. " * 20 + "</p>\n"
@@ -83,18 +84,19 @@ def main() -> None:
 @contextmanager
 def sink(*, milliseconds: float = 0) -> Iterator[int]:
     """A server that takes everything; near ones are Postfix's, which is written in C."""
-    port = free_port()
     found = shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    command = [found, "-u", "nobody", f"127.0.0.1:{port}", "200"] if found and not milliseconds else [
-        sys.executable, "-m", "tests.integration.mail_sink", str(port), str(milliseconds)
-    ]  # fmt: skip
-    running = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT)
+    if milliseconds or not found:
+        with mail_sink.Running(None, milliseconds) as running:
+            yield running.port
+        return
+    port = free_port()
+    postfix = subprocess.Popen([found, "-u", "nobody", f"127.0.0.1:{port}", "200"], stderr=subprocess.DEVNULL)
     try:
         time.sleep(1)
         yield port
     finally:
-        running.kill()
-        running.wait()
+        postfix.kill()
+        postfix.wait()
 
 
 class Sent:

@@ -14,7 +14,7 @@ from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
-from newsletters import content, links, merge_fields, mergetags, sending
+from newsletters import content, links, merge_fields, mergetags, reader_words
 from newsletters.models import Delivery, Issue, Newsletter
 
 PER_PAGE = 25
@@ -73,7 +73,9 @@ def view(issue: Issue, delivery: Delivery | None) -> WebLetter:
     """The issue with one recipient's values, or nobody's. Never with personal links: such pages are passed on."""
     values: dict[str, str] = {}
     if delivery is not None and delivery.subscriber_id is not None and delivery.email:
-        values = sending.merge_values(delivery.name, delivery.email, "", delivery.merge, merge_fields.kinds())
+        values = reader_words.merge_values(
+            delivery.name, delivery.email, delivery.merge, {"unsubscribe_url": ""}, merge_fields.kinds()
+        )
     return _letter(issue, values)
 
 

@@ -12,7 +12,7 @@ import time
 from django.conf import settings
 
 from newsletters import database_away, deliveries, lanes, pausing
-from newsletters.models import Issue, Lane
+from newsletters.models import Issue
 from newsletters.sender import Stopped, begin
 from newsletters.smtp_replies import ServerTrouble
 from runs import stopping
@@ -53,16 +53,12 @@ class Driver:
             self._next_reap = time.monotonic() + REAP_EVERY_SECONDS
             lanes.reap(self._issue.pk)
 
-    def checkpoint(self) -> None:
-        """As :meth:`RunContext.checkpoint`."""
-        self._run.checkpoint()
-
     def _ask(self) -> None:
         """One message for each lane that nobody holds."""
         from newsletters.tasks import help_send  # its module needs this one
 
         self._next_ask = time.monotonic() + ASK_EVERY_SECONDS
-        held = set(Lane.objects.filter(issue=self._issue).exclude(holder="").values_list("number", flat=True))
+        held = set(lanes.held(self._issue.pk).values_list("number", flat=True))
         for number in range(1, settings.SENDING_PROCESSES):
             if number not in held:
                 try:
@@ -82,9 +78,6 @@ class _Helper:
     """The work of a process that helps: it tells nobody, and ends when its worker is asked to stop."""
 
     def progress(self, done: int, total: int | None = None, unit: str = "") -> None:
-        self.checkpoint()
-
-    def checkpoint(self) -> None:
         if stopping.is_announced():
             raise WorkerStopping
 
@@ -119,7 +112,7 @@ def take_a_turn(issue_id: int, number: int, run_id: int) -> None:
 
 def wait_until_alone(run: RunContext, issue_id: int) -> None:
     """Until those who help have stopped as well, and killed ones are settled: then the counts are right."""
-    while lanes.reap(issue_id) or Lane.objects.filter(issue_id=issue_id).exclude(holder="").exists():
+    while lanes.reap(issue_id) or lanes.held(issue_id).exists():
         run.checkpoint()
         time.sleep(WAIT_SECONDS)
 

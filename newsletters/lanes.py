@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Max, Q, QuerySet
+from django.db.models import F, Max, QuerySet
 
 from newsletters import holders, journal
 from newsletters.models import Delivery, Issue, Lane
@@ -101,8 +101,7 @@ def release(hold: Hold) -> None:
 def reap(issue_id: int) -> int:
     """Settles the lanes whose holders are gone; returns how many."""
     with transaction.atomic():
-        held = Lane.objects.filter(issue_id=issue_id).exclude(holder="")
-        gone = [lane for lane in locked(held.order_by("number")) if _is_over(lane)]
+        gone = [lane for lane in locked(held(issue_id).order_by("number")) if _is_over(lane)]
         for lane in gone:
             _settle(lane)
     return len(gone)
@@ -110,13 +109,13 @@ def reap(issue_id: int) -> int:
 
 def settle_abandoned(issue: Issue) -> None:
     """Settles what killed workers left of an issue that no run is sending; the caller made sure of that."""
-    for lane in locked(Lane.objects.filter(issue=issue).exclude(holder="").order_by("number")):
+    for lane in locked(held(issue.pk).order_by("number")):
         _settle(lane)
 
 
-def others_at_work(hold: Hold) -> QuerySet[Lane]:
-    """The other lanes of the issue that somebody holds."""
-    return Lane.objects.filter(issue_id=hold.issue_id).exclude(Q(pk=hold.lane_id) | Q(holder=""))
+def held(issue_id: int) -> QuerySet[Lane]:
+    """The lanes of the issue that somebody holds."""
+    return Lane.objects.filter(issue_id=issue_id).exclude(holder="")
 
 
 def _is_over(lane: Lane) -> bool:

@@ -36,9 +36,6 @@ class Work(Protocol):
     def progress(self, done: int, total: int | None = None, unit: str = "") -> None:
         """Raises LeaseLost or RunCancelled when the work must stop."""
 
-    def checkpoint(self) -> None:
-        """As :meth:`progress`, with nothing to tell."""
-
 
 class Stopped(Exception):
     """Staff paused or cancelled the issue."""

@@ -1,10 +1,9 @@
-"""Performs the sending of an issue: claims batches, hands mails over one by one, and ends by the counts."""
+"""Performs the run that sends an issue: prepares it, takes its first lane, waits for who helps, and ends by the counts."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from django.urls import reverse
@@ -18,7 +17,6 @@ from newsletters import (
     lanes,
     pausing,
     preparing,
-    reader_words,
     standstill,
 )
 from newsletters import sender as sender_module
@@ -164,7 +162,9 @@ def _send_all(issue: Issue, hold: Hold, sender: Sender) -> None:
         sender.send()
         sender.look()
         lanes.reap(issue.pk)
-        is_done = not lanes.others_at_work(hold).exists() and deliveries.next_attempt_at(issue.pk) is None
+        is_done = (
+            not lanes.held(issue.pk).exclude(pk=hold.lane_id).exists() and deliveries.next_attempt_at(issue.pk) is None
+        )
         if is_done and not deliveries.is_any_waiting(issue.pk):
             return
         time.sleep(sender_module.LOOK_SECONDS)
@@ -199,16 +199,3 @@ def summary(issue: Issue) -> str:
         (issue.failed, "failed"), (issue.skipped, "left out"), (issue.uncertain, "uncertain"),
     ) if number]  # fmt: skip
     return f"{', '.join(parts)}."
-
-
-def merge_values(
-    name: str,
-    email: str,
-    unsubscribe_url: str,
-    attributes: Mapping[str, Any],
-    kinds: Mapping[str, str] | None = None,
-    own_urls: Mapping[str, str] | None = None,
-) -> dict[str, str]:
-    """The values for the merge tags of one reader; the fixed tags win over attributes of the same name."""
-    urls = {"unsubscribe_url": unsubscribe_url, **(own_urls or {})}
-    return reader_words.merge_values(name, email, attributes, urls, kinds or {})

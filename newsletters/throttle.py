@@ -15,7 +15,6 @@ class Throttle:
 
     def __init__(self, newsletter: Newsletter) -> None:
         self._limit = rates.of(newsletter)
-        self._rate = (newsletter.rate, newsletter.rate_per)
         self._domains = rates.of_domains()
         self._held: dict[str, deque[Row]] = {}
         self._line: deque[Row] = deque()
@@ -61,8 +60,9 @@ class Throttle:
 
     def look(self, newsletter: Newsletter) -> None:
         """Notices that staff changed the rate, or that another process was asked to slow down."""
-        if self._rate != (newsletter.rate, newsletter.rate_per):
-            self._limit, self._rate = rates.of(newsletter), (newsletter.rate, newsletter.rate_per)
+        present = rates.of(newsletter)
+        if present.key != self._limit.key:
+            self._limit = present
         self._limit.look()
 
     def slow_down(self, per_second: float) -> None:

@@ -6,7 +6,7 @@ from email.utils import parseaddr
 
 from django.conf import settings
 
-from newsletters import audience, content, links, merge_fields, message, sending, smtp
+from newsletters import audience, content, links, merge_fields, message, reader_words, smtp
 from newsletters.models import List, Subscriber, Subscription
 from newsletters.smtp_replies import Dropped, Fate, ServerTrouble, Unanswered
 from runs import clock
@@ -49,11 +49,12 @@ def _mail(place: Subscription, reader: Subscriber, chosen: List) -> bytes:
             f"{error} Correct the welcome mail on the page of the list {chosen}.", may_retry=False
         ) from error
     leave = links.unsubscribe_url(reader.pk, 0, 0, (chosen.pk,))
-    own = {
+    urls = {
+        "unsubscribe_url": leave,
         "preferences_url": links.preferences_url(reader.pk, reader.email_norm),
         "view_url": links.public("archive"),  # a welcome has no page of its own
     }
-    values = sending.merge_values(reader.name, reader.email, leave, reader.attributes, merge_fields.kinds(), own)
+    values = reader_words.merge_values(reader.name, reader.email, reader.attributes, urls, merge_fields.kinds())
     letter = content.Parts(frozen).fill(values)
     return message.build(
         message.Envelope(sender, chosen.name, chosen.slug, f"welcome:{chosen.pk}"),

@@ -86,5 +86,5 @@ def oldest_waiting(now: datetime) -> Run | None:
 def needing_attention(since: datetime) -> QuerySet[Run]:
     """Failed and missed runs since then that nobody has acknowledged."""
     return Run.objects.filter(state__in=(State.FAILED, State.MISSED), due_at__gte=since, acknowledged_at=None).order_by(
-        "-due_at"
+        "-due_at", "-id"
     )

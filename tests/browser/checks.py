@@ -16,13 +16,15 @@ _CLICK_ONLY = """() => [...document.querySelectorAll('#content [x-on\\\\:click],
 
 def use_theme(page: Page, theme: str) -> None:
     """light or dark, from the next page on."""
-    page.add_init_script(f"if (window === window.top) localStorage.setItem('_x_adminTheme', JSON.stringify('{theme}'))")
+    page.add_init_script(f"if (window === window.top) localStorage.setItem('adminTheme', JSON.stringify('{theme}'))")
 
 
 def faults(page: Page, *, context: str = "#content") -> list[object]:
     """What axe finds serious or critical in the page as it is, and what cannot be reached with the keyboard."""
     page.wait_for_load_state("networkidle")
     page.locator("#content").wait_for()
+    chosen = page.evaluate("localStorage.getItem('adminTheme')")
+    assert ("dark" in (chosen or "")) == page.evaluate("document.documentElement.classList.contains('dark')"), chosen
     results = Axe().run(page, context=context)
     found: list[object] = [
         (page.url, violation["id"], violation["nodes"][0]["html"][:200])

@@ -10,7 +10,7 @@ from PIL import Image as Picture
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.checks import faults, is_too_wide, phone, press_until_focused, use_theme
-from tests.browser.conftest import House
+from tests.browser.conftest import House, context_of
 
 pytestmark = pytest.mark.browser
 LETTER = "/admin/newsletters/newsletter/1/change/"
@@ -147,19 +147,16 @@ def test_it_fits_a_phone(browser: Browser, house: House) -> None:
         assert not is_too_wide(page)
 
 
-def test_without_scripts_the_buttons_open_the_same(browser: Browser, house: House, page: Page) -> None:
-    context = browser.new_context(
-        base_url=house.url, java_script_enabled=False, storage_state=page.context.storage_state()
-    )
-    plain = context.new_page()
-    plain.goto(LETTER)
-    with context.expect_page() as opened:
-        plain.get_by_role("button", name="Preview").click()
-    assert "Would go to" in opened.value.locator("#content").inner_text()
-    with context.expect_page() as opened:
-        plain.get_by_role("button", name="Send the test").click()
-    assert "On its way to admin@example.org" in opened.value.locator("#content").inner_text()
-    with context.expect_page() as opened:
-        plain.get_by_role("link", name="Check now").click()
-    assert "Readers can unsubscribe" in opened.value.locator("#content").inner_text()
-    context.close()
+def test_without_scripts_the_buttons_open_the_same(browser: Browser, house: House) -> None:
+    with context_of(browser, house, java_script_enabled=False) as context:
+        plain = context.new_page()
+        plain.goto(LETTER)
+        with context.expect_page() as opened:
+            plain.get_by_role("button", name="Preview").click()
+        assert "Would go to" in opened.value.locator("#content").inner_text()
+        with context.expect_page() as opened:
+            plain.get_by_role("button", name="Send the test").click()
+        assert "On its way to admin@example.org" in opened.value.locator("#content").inner_text()
+        with context.expect_page() as opened:
+            plain.get_by_role("link", name="Check now").click()
+        assert "Readers can unsubscribe" in opened.value.locator("#content").inner_text()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
 
 from tests.browser.checks import faults, is_too_wide, phone, use_theme
-from tests.browser.conftest import House, sign_in
+from tests.browser.conftest import House, context_of, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -174,18 +174,16 @@ def test_the_form_fits_a_phone(browser: Browser, house: House) -> None:
 
 
 def test_without_javascript_every_field_is_there_and_words_alone_are_enough(browser: Browser, house: House) -> None:
-    context = browser.new_context(base_url=house.url, java_script_enabled=False)
-    page = context.new_page()
-    sign_in(page)
-    page.goto(ADD)
-    for label in ("Pattern", "Day number", "Date and time", "At"):
-        expect(page.get_by_label(label, exact=True)).to_be_visible()
-    page.get_by_label("What to run").select_option(label="Runs by schedule, yesterday")
-    page.locator("[name=name]").fill("Without scripts")
-    page.get_by_label("In words").fill("every saturday at 11")
-    save(page)
-    expect(page.get_by_text("Your words were read as “Every Saturday at 11:00”").first).to_be_visible()
-    save(page)
-    page.wait_for_url(SAVED)
-    expect(page.get_by_text("Every Saturday at 11:00").first).to_be_visible()
-    context.close()
+    with context_of(browser, house, java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(ADD)
+        for label in ("Pattern", "Day number", "Date and time", "At"):
+            expect(page.get_by_label(label, exact=True)).to_be_visible()
+        page.get_by_label("What to run").select_option(label="Runs by schedule, yesterday")
+        page.locator("[name=name]").fill("Without scripts")
+        page.get_by_label("In words").fill("every saturday at 11")
+        save(page)
+        expect(page.get_by_text("Your words were read as “Every Saturday at 11:00”").first).to_be_visible()
+        save(page)
+        page.wait_for_url(SAVED)
+        expect(page.get_by_text("Every Saturday at 11:00").first).to_be_visible()

@@ -104,7 +104,7 @@ def test_the_verdict_names_the_worst(boss: Client, create: MakeSchedule, trouble
 def test_the_same_trouble_again_and_again_is_one_line(boss: Client) -> None:
     for minute in range(8):
         ran("missed", NOW - timedelta(minutes=minute), schedule_id=1)
-    ran("failed", schedule_id=2, schedule_name="Other")
+    ran("failed", NOW + timedelta(seconds=1), schedule_id=2, schedule_name="Other")
     page = boss.get("/admin/")
     assert [(str(run.schedule_name), further) for run, further in page.context["attention"]] == [
         ("Other", 0),

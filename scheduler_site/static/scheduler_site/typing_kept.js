@@ -129,7 +129,7 @@ document.addEventListener("DOMContentLoaded", () => {
                 banner.hidden = true;
                 form.querySelector("select, input:not([type=hidden]), textarea")?.focus();
             });
-            form.before(banner);
+            document.getElementById("content").prepend(banner); // a page may have much before its form
         }
 
         form.addEventListener("input", keepSoon);
