@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 
 import idna
 from django.conf import settings
+
+from newsletters import keyed
 
 _LOCAL = re.compile(r"[^\s@\"(),:;<>\[\]\\\x00-\x1f\x7f]+")
 _ASCII_DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")
@@ -52,5 +52,4 @@ def address_hashes(email_norm: str) -> list[str]:
 
 
 def _keyed(key: str, email_norm: str) -> str:
-    derived = hashlib.sha256(b"newsletters.suppression:" + key.encode()).digest()
-    return hmac.new(derived, email_norm.encode(), hashlib.sha256).hexdigest()
+    return keyed.digest(b"newsletters.suppression:", key, email_norm).hex()

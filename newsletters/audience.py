@@ -11,6 +11,7 @@ from django.db.models import Exists, F, JSONField, OuterRef, QuerySet, Value
 
 from newsletters import addresses, segments
 from newsletters.models import Delivery, Issue, Newsletter, Subscriber, SubscriberField, Subscription, Suppression
+from runs.id_lists import rows_of
 
 ATTRIBUTE_SAMPLE = 1000
 
@@ -125,7 +126,7 @@ def snapshot(issue: Issue, *, with_attributes: bool) -> int:
 def suppressed_among(email_norms: Sequence[str]) -> set[str]:
     """Those of the addresses that must not be written to, erased ones and former keys included."""
     by_hash = {digest: norm for norm in email_norms for digest in addresses.address_hashes(norm)}
-    found = Suppression.objects.filter(address_hash__in=list(by_hash)).values_list("address_hash", flat=True)
+    found = Suppression.objects.filter(address_hash__in=rows_of(list(by_hash))).values_list("address_hash", flat=True)
     return {by_hash[digest] for digest in found}
 
 
@@ -133,7 +134,9 @@ def no_longer_subscribed(newsletter: Newsletter, subscriber_ids: Iterable[int | 
     """Those of the subscribers who are on none of the newsletter's lists any more."""
     asked = set(subscriber_ids)
     still = Subscription.objects.filter(
-        list_id__in=lists_of(newsletter), state=Subscription.State.CONFIRMED, subscriber_id__in=asked
+        list_id__in=lists_of(newsletter),
+        state=Subscription.State.CONFIRMED,
+        subscriber_id__in=rows_of([one for one in asked if one is not None]),
     )
     return asked - set(still.values_list("subscriber_id", flat=True))
 

@@ -14,6 +14,7 @@ from newsletters import audience, lanes
 from newsletters.lanes import Hold
 from newsletters.models import Delivery, Issue
 from runs import clock
+from runs.id_lists import rows_of
 from runs.ledger import LeaseLost
 from runs.locking import skip_locked
 
@@ -87,7 +88,7 @@ def claim(hold: Hold, size: int, *, after: int = 0) -> Batch:
         ids = _next_ids(hold, now, size, after)
         if not ids:
             return Batch(0)
-        chosen = Delivery.objects.filter(pk__in=ids)
+        chosen = Delivery.objects.filter(pk__in=rows_of(ids))
         chosen.update(state=State.CLAIMED, fence=hold.fence, next_at=None)
         rows = [Row(*values) for values in chosen.order_by("pk").values_list(*_COLUMNS)]
         skipped = _leave_out_who_left(hold.issue_id, rows)
@@ -137,7 +138,7 @@ def flush(hold: Hold, settled: Settled) -> None:
         mine = Delivery.objects.filter(issue_id=hold.issue_id, fence=hold.fence, state=State.CLAIMED)
         counts = {"sent": 0, "failed": 0, "uncertain": 0}
         if settled.sent:
-            counts["sent"] = _all_of(lanes.mark_sent(mine.filter(pk__in=settled.sent)), settled.sent)
+            counts["sent"] = _all_of(lanes.mark_sent(mine.filter(pk__in=rows_of(settled.sent))), settled.sent)
         for decision in settled.decisions:
             again = clock.now() + timedelta(seconds=decision.again_in) if decision.state == State.DEFERRED else None
             changed = mine.filter(pk=decision.row.id).update(

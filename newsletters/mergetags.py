@@ -68,7 +68,11 @@ class Slot:
 
     def fill(self, values: Mapping[str, str]) -> str:
         """The reader's value, or the fallback where it is missing or empty, made harmless for the place."""
-        return escape(values.get(self.tag.name, "").strip() or self.tag.fallback, self.place)
+        return escape(self.value(values), self.place)
+
+    def value(self, values: Mapping[str, str]) -> str:
+        """The reader's value, or the fallback, as it is."""
+        return values.get(self.tag.name, "").strip() or self.tag.fallback
 
 
 class Template:
@@ -186,7 +190,9 @@ class Hidden:
 
 def escape(value: str, place: Place) -> str:
     """The value made harmless for the place it lands in; control characters become spaces everywhere."""
-    value = _CONTROL.sub(" ", value).strip()
+    if not value.isprintable():
+        value = _CONTROL.sub(" ", value)
+    value = value.strip()
     if place is Place.HTML:
         return html.escape(value)
     if place is Place.URL:

@@ -194,7 +194,7 @@ def quoted_printable(content: str) -> bytes:
 
 def one_line(value: str) -> str:
     """The value without control characters or line breaks: nothing that a header could be broken with."""
-    return _CONTROL.sub(" ", value).strip()
+    return (value if value.isprintable() else _CONTROL.sub(" ", value)).strip()
 
 
 def phrase(name: str, header: str) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+import uvloop
+
 from newsletters import journal
 from newsletters.deliveries import Row
 from newsletters.journal import Journal
@@ -51,7 +53,7 @@ class Pool:
         self._journal: Journal | None = None
         self._server = Server.of_settings()
         self._most = max(1, connections)
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._gate = asyncio.Semaphore(1 if is_strict else self._most)
         self._line: deque[Row] = deque()
         self._idle: list[Connection] = []

@@ -6,6 +6,7 @@ line breaks (RFC 2045 6.7), so that no line gets longer than is allowed wherever
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
 from email.utils import formatdate
@@ -45,7 +46,9 @@ class Mould:
         }
         self._has_attributes = bool(self._used - set(mergetags.KNOWN))
         self._slots: dict[Slot, int] = {}
-        self._pieces = self._compiled({name: self._encoded(part) for name, part in parts.items()})
+        pieces = self._compiled({name: self._encoded(part) for name, part in parts.items()})
+        self._pieces = [piece if isinstance(piece, bytes) else b"" for piece in pieces]
+        self._places = [(index, piece) for index, piece in enumerate(pieces) if not isinstance(piece, bytes)]
         self._date = ("", 0)
 
     def _compiled(self, parts: dict[str, list[bytes | int]]) -> list[bytes | int]:
@@ -80,16 +83,18 @@ class Mould:
         """The reader's mail, signed where this installation signs (DKIM)."""
         url = links.unsubscribe_url(row.subscriber_id, self._newsletter_id, self._envelope.issue_id, self._list_ids)
         values = self._values(row, url)
-        made = [_value(slot.fill(values)) for slot in self._slots]  # each once, however often it stands in the text
+        # Each once, however often it stands in the text.
+        made = [_encoded(slot.value(values), slot.place) for slot in self._slots]
         subject = "" if self._has_same_subject else message.unstructured(self._subject.render(values), "Subject")
         # In the order of _HEAD.
         made += [
             message.address(row.name, recipient, "To").encode(), subject.encode(), self._now(),
             message.message_id(self._envelope, row.id).encode(), url.encode(),
         ]  # fmt: skip
-        return dkim_signing.sign(
-            b"".join([piece if isinstance(piece, bytes) else made[piece] for piece in self._pieces])
-        )
+        pieces = self._pieces.copy()
+        for index, number in self._places:
+            pieces[index] = made[number]
+        return dkim_signing.sign(b"".join(pieces))
 
     def _values(self, row: Row, unsubscribe_url: str) -> dict[str, str]:
         urls = {"unsubscribe_url": unsubscribe_url}
@@ -108,9 +113,14 @@ class Mould:
         return self._date[0].encode()
 
 
-def _value(value: str) -> bytes:
-    if len(value) <= _LONGEST_PLAIN and value.isascii() and "=" not in value and not value.startswith("."):
-        return value.encode()
+@functools.lru_cache(maxsize=1024)
+def _encoded(value: str, place: Place) -> bytes:
+    """One reader's name stands in a mail in several ways, and fallbacks are the same for all readers."""
+    value = mergetags.escape(value, place)
+    if value.isascii() and value.isprintable() and "=" not in value:  # quoted-printable leaves it as it is
+        lines = [value[start : start + _LONGEST_PLAIN] for start in range(0, len(value), _LONGEST_PLAIN)]
+        if not any(line.startswith(".") for line in lines):
+            return _SOFT_BREAK.join([line.encode() for line in lines])
     return _quoted(value)
 
 

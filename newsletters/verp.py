@@ -7,12 +7,13 @@ still open old marks; a mark that we did not make opens nothing.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 from collections.abc import Iterator
 
 from django.conf import settings
+
+from newsletters import keyed
 
 _PREFIX = "b+"
 _MARK = r"([0-9a-z]{1,13})-([a-z2-7]{8})"
@@ -59,8 +60,7 @@ def _opened(number: str, signature: str) -> Iterator[int]:
 
 
 def _signature(key: str, delivery_id: int) -> str:
-    derived = hashlib.sha256(b"newsletters.verp:" + key.encode()).digest()
-    digest = hmac.new(derived, str(delivery_id).encode(), hashlib.sha256).digest()
+    digest = keyed.digest(b"newsletters.verp:", key, str(delivery_id))
     return base64.b32encode(digest[:5]).decode().lower()
 
 

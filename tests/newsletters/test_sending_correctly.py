@@ -86,7 +86,7 @@ def test_pauses_at_random_stop_after_the_mail_in_hand_and_resume_exactly_the_res
     perform(letter)
     issue = Issue.objects.get()
     while issue.state == Issue.State.PAUSED:
-        assert len(smtp_server.received) == paused_at[-1]  # none after the mail in hand
+        assert len(smtp_server.received) - paused_at[-1] in (0, 1)  # none after the one whose final dot was out
         assert issue.sent == len(smtp_server.received)
         assert not issue.deliveries.filter(state=Delivery.State.CLAIMED).exists()
         perform(issue, run=services.resume_issue(None, issue.pk))
