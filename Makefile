@@ -16,7 +16,7 @@ help:
 	@echo "make run    start everything with demo data (PORT=, DATA_DIR=, ADMIN_PASSWORD=)"
 	@echo "make test   run the tests on SQLite and on PostgreSQL"
 	@echo "make lint   style, types, import layers, migrations"
-	@echo "make bench  measures scheduling and the admin's lists against stock and RedBeat (about twelve minutes)"
+	@echo "make bench  measures scheduling, the admin's lists and the sending against their peers (about half an hour)"
 	@echo "make faults breaks every part for hours, on SQLite and on PostgreSQL, and prints the tables"
 
 $(VENV)/.installed: requirements.txt
@@ -55,3 +55,4 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/dispatch.py
 	$(BIN)/python benchmarks/idle.py
 	$(BIN)/python benchmarks/admin.py
+	$(BIN)/python benchmarks/send.py
