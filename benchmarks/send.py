@@ -278,6 +278,7 @@ def _worker_rate(recipients: int, port: int) -> _Seen:
             time.sleep(0.5)
             run.refresh_from_db()
     assert run.result == f"{recipients} sent.", run.error or run.result
+    assert seen.pages, "no page was looked at"
     seen.rate = recipients / (run.finished_at - run.started_at).total_seconds()
     return seen
 
@@ -308,7 +309,7 @@ def _watched(worker: int) -> Iterator[_Seen]:
                 max(child.memory_info().rss for child in psutil.Process(worker).children(recursive=True))
             )
             begun = time.perf_counter()
-            assert client.get("/admin/newsletters/issue/", headers={"host": "localhost"}).status_code == 200
+            assert client.get("/admin/newsletters/issue/", secure=True, headers={"host": "localhost"}).status_code == 200
             seen.pages.append(time.perf_counter() - begun)
         connection.close()
 
