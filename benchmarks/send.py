@@ -46,6 +46,9 @@ def main() -> None:
         "SECRET_KEY": "only-for-this-benchmark-" + "x" * 30,
     }  # fmt: skip
     with house():
+        from django.core.management import call_command
+
+        call_command("collectstatic", interactive=False, verbosity=0)  # for the pages that are looked at meanwhile
         count = 4_000 if quick else 20_000
         with sink() as port:
             size = _size_of_a_mail()
