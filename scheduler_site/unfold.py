@@ -51,7 +51,9 @@ UNFOLD: dict[str, Any] = {
             "schedules/list", "schedules/form", "schedules/detail", "runs/runs",
         )
     ],
-    "SCRIPTS": [_static(f"scheduler_site/{name}.js") for name in ("typing_kept", "refresh", "dialog")],
+    "SCRIPTS": [
+        _static(f"scheduler_site/{name}.js") for name in ("dark_from_the_start", "typing_kept", "refresh", "dialog")
+    ],
     "DASHBOARD_CALLBACK": "scheduler_site.dashboard.context",
     "COLORS": {
         # A quiet ink for text and lines, a deep teal for what can be done.
