@@ -8,7 +8,8 @@ NO_DATABASE := browser site/test_up.py site/test_environment.py schedules/test_c
 	schedules/test_working_days.py newsletters/test_content.py newsletters/test_fetching.py newsletters/test_html_source.py \
 	newsletters/test_import_files.py newsletters/test_mergetags.py newsletters/test_message.py newsletters/test_message_headers.py \
 	newsletters/test_mjml.py newsletters/test_reader_words.py newsletters/test_journal.py newsletters/test_kinds.py \
-	newsletters/test_smtp_client.py newsletters/test_splicing.py reports/test_csv_file.py reports/test_periods.py runs/test_words.py
+	newsletters/test_smtp_connections.py newsletters/test_smtp_encryption.py newsletters/test_smtp_envelope.py newsletters/test_smtp_login.py \
+	newsletters/test_smtp_nonsense.py newsletters/test_splicing.py reports/test_csv_file.py reports/test_periods.py runs/test_words.py
 
 .PHONY: help run test lint faults bench
 

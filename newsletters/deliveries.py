@@ -153,6 +153,15 @@ def flush(hold: Hold, settled: Settled) -> None:
             Issue.objects.filter(pk=hold.issue_id).update(**changes)
 
 
+def unclaim(hold: Hold, rows: Iterable[Row]) -> None:
+    """Lets these wait again; not one of them was begun. Raises LeaseLost."""
+    ids = [row.id for row in rows]
+    with transaction.atomic():
+        lanes.renew(hold)
+        mine = Delivery.objects.filter(issue_id=hold.issue_id, fence=hold.fence, state=State.CLAIMED)
+        mine.filter(pk__in=rows_of(ids)).update(state=State.PENDING, fence=0)
+
+
 def _all_of(changed: int, wanted: list[int]) -> int:
     """Rows that are not ours any more are rows that somebody else may have sent."""
     if changed != len(wanted):
@@ -163,6 +172,12 @@ def _all_of(changed: int, wanted: list[int]) -> int:
 def is_any_waiting(issue_id: int) -> bool:
     """Whether somebody's mail can be claimed now."""
     return Delivery.objects.filter(issue_id=issue_id, state=State.PENDING).exists()
+
+
+def is_any_due(issue_id: int) -> bool:
+    """The same, and those count as well that are to be tried again by now."""
+    again_at = next_attempt_at(issue_id)
+    return is_any_waiting(issue_id) or (again_at is not None and again_at <= clock.now())
 
 
 def next_attempt_at(issue_id: int) -> datetime | None:
@@ -183,13 +198,14 @@ def reopen(issue_id: int, state: State, delivery_ids: Iterable[int] | None = Non
     return changed
 
 
-def leave_out_open(issue_id: int, reason: str) -> int:
-    """Ends everything that still waits, because the issue was cancelled; returns how many."""
+def leave_out_if_cancelled(issue_id: int) -> None:
+    """Ends everything of a cancelled issue that nobody holds; what somebody holds may be on its way."""
+    if not Issue.objects.filter(pk=issue_id, state=Issue.State.CANCELLED).exists():
+        return
     with transaction.atomic():
         waiting = Delivery.objects.filter(issue_id=issue_id, state__in=(State.PENDING, State.DEFERRED))
-        changed = waiting.update(state=State.SKIPPED, next_at=None, text=reason[:200])
+        changed = waiting.update(state=State.SKIPPED, next_at=None, text="The issue was cancelled.")
         Issue.objects.filter(pk=issue_id).update(skipped=F("skipped") + changed)
-    return changed
 
 
 def count_states(issue_id: int) -> dict[int, int]:

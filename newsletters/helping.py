@@ -107,17 +107,13 @@ def take_a_turn(issue_id: int, number: int, run_id: int) -> None:
         pausing.pause(issue, str(trouble), code=trouble.code)
     finally:
         sender.close()
-        leave_out_if_cancelled(issue_id)
+        deliveries.leave_out_if_cancelled(issue_id)
 
 
-def wait_until_alone(run: RunContext, issue_id: int) -> None:
-    """Until those who help have stopped as well, and killed ones are settled: then the counts are right."""
-    while lanes.reap(issue_id) or lanes.held(issue_id).exists():
-        run.checkpoint()
-        time.sleep(WAIT_SECONDS)
-
-
-def leave_out_if_cancelled(issue_id: int) -> None:
-    """What a process gave back after staff had cancelled the issue is left out."""
-    if Issue.objects.filter(pk=issue_id, state=Issue.State.CANCELLED).exists():
-        deliveries.leave_out_open(issue_id, "The issue was cancelled.")
+def wait_until_alone(run: RunContext, issue_id: int, *, is_of_any_run: bool = False) -> None:
+    """Until those who help this run have stopped as well, and killed ones are settled: then the counts are right."""
+    held = lanes.held(issue_id) if is_of_any_run else lanes.held(issue_id).filter(run_id=run.id)
+    while held.exists():
+        if not lanes.reap(issue_id):
+            run.checkpoint()
+            time.sleep(WAIT_SECONDS)

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Count, Max
 from django.http import HttpRequest
 
-from newsletters import approval, due_times, feeds, recipients, services
+from newsletters import approval, due_times, feeds, lanes, recipients, services
 from newsletters.issue_forms import IssueTextForm, RateForm
 from newsletters.issues import CHANGE, DELETE, SEND
 from newsletters.models import Delivery, Issue
@@ -156,6 +156,7 @@ def _entries(issue: Issue) -> Any:
 def live(issue: Issue) -> dict[str, Any]:
     """What changes while the issue is sent."""
     is_going = issue.state in (Issue.State.PREPARING, Issue.State.RUNNING)
+    unanswered = late_answers(issue)
     return {
         "tone": TONES.get(Issue.State(issue.state), "quiet"),
         "done": issue.planned - issue.waiting,
@@ -169,8 +170,18 @@ def live(issue: Issue) -> dict[str, Any]:
         ],
         "run": Run.objects.filter(pk=issue.run_id).first() if issue.run_id else None,
         "can_resume": services.can_resume(issue),
-        "is_live": not issue.is_finished,
+        "unanswered": unanswered,
+        "is_live": bool(unanswered) or not issue.is_finished,
     }
+
+
+def late_answers(issue: Issue) -> int:
+    """How many mails of an issue that was stopped the mail server has got and not answered yet."""
+    if issue.state not in (Issue.State.PAUSED, Issue.State.CANCELLED):
+        return 0
+    if not lanes.held(issue.pk).filter(lease_until__gt=clock.now()).exists():  # whoever had them was killed
+        return 0
+    return Delivery.objects.filter(issue=issue, state=Delivery.State.CLAIMED)[:LISTED].count()
 
 
 def pace(issue: Issue) -> Pace:

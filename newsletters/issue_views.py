@@ -37,9 +37,10 @@ def issue(request: HttpRequest, issue_id: int) -> HttpResponse:
         has_begun = found.state not in Issue.CHANGEABLE or not issue_page.is_starting(found)
         return HttpResponse(status=204, headers={"HX-Refresh": "true"} if has_begun else {})
     if part == "live":
-        if found.state in Issue.CHANGEABLE or found.is_finished:  # the page is another one now
+        shown = issue_page.live(found)
+        if found.state in Issue.CHANGEABLE or not shown["is_live"]:  # the page is another one now
             return HttpResponse(headers={"HX-Refresh": "true"})
-        return render(request, "newsletters/admin/_issue_live.html", {"issue": found, **issue_page.live(found)})
+        return render(request, "newsletters/admin/_issue_live.html", {"issue": found, **shown})
     return _page(request, found)
 
 

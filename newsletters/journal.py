@@ -2,6 +2,9 @@
 
 A file of its own, written before and after each dot without buffering: what was written survives ``kill -9`` of the
 process (not a power cut). It holds numbers of deliveries and no address.
+
+It is the holder's last fence as well: whoever settles a hold while its process may live ends the journal first and reads
+it then. A mail that was begun before is in it, and the next one is not begun any more.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from pathlib import Path
 from django.conf import settings
 
 from newsletters.smtp_replies import ServerTrouble
+from runs.ledger import LeaseLost
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +31,10 @@ class Word(Enum):
     TURNED_DOWN = b"N"
 
 
+END = b"E\n"
+"""Written by somebody else."""
+
+
 class Journal:
     """Append-only; :meth:`begin` returns when the line is with the operating system."""
 
@@ -34,11 +42,14 @@ class Journal:
         """Raises OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
+        self._size = 0
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
 
     def begin(self, delivery_id: int) -> None:
-        """Before the final dot. Raises OSError, and then the dot must not be sent."""
+        """Before the final dot, which must not be sent when this raises OSError, or LeaseLost: somebody ended it."""
         self._write(Word.BEGUN, delivery_id)
+        if os.fstat(self._file).st_size != self._size:
+            raise LeaseLost
 
     def settle(self, delivery_id: int, *, is_taken: bool) -> None:
         """After the answer. Raises OSError."""
@@ -54,6 +65,7 @@ class Journal:
         line = b"%s%d\n" % (word.value, delivery_id)
         if os.write(self._file, line) != len(line):  # a disk that is full takes a part
             raise OSError(f"The journal {self._path} takes no more.")
+        self._size += len(line)
 
 
 def trouble(error: OSError) -> ServerTrouble:
@@ -66,17 +78,35 @@ def path(issue_id: int, fence: int) -> Path:
     return Path(settings.SENDING_JOURNALS) / f"{issue_id}-{fence}"
 
 
+def end(issue_id: int, fence: int) -> bool:
+    """Lets its holder begin nothing more; whether that is certain. Where there is no journal, there is nothing to end."""
+    try:
+        file = os.open(path(issue_id, fence), os.O_WRONLY | os.O_APPEND)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    try:
+        return os.write(file, END) == len(END)
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+
+
 def read(issue_id: int, fence: int, wanted: set[int]) -> dict[int, Word] | None:
     """The last word about each of these deliveries; None when there is no such journal here."""
     words = {word.value: word for word in Word}
     found: dict[int, Word] = {}
+    is_over = False
     try:
         with path(issue_id, fence).open("rb") as lines:
             for line in lines:
+                is_over = is_over or line.endswith(END)
                 # A line without an end was cut off in the middle: its dot was never sent.
                 if line.endswith(b"\n") and line[:1] in words and line[1:-1].isdigit():
                     number = int(line[1:-1])
-                    if number in wanted:
+                    if number in wanted and not (is_over and words[line[:1]] is Word.BEGUN):  # it was not sent
                         found[number] = words[line[:1]]
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -71,7 +71,7 @@ def take(issue: Issue, run_id: int, number: int = 0, *, former: Hold | None = No
         is_own = former is not None and lane.fence == former.fence
         if not is_own and not _is_over(lane):
             raise LaneBusy(lane.run_id or 0)
-        _settle(lane)
+        _settle(lane, is_at_rest=is_own)
         newest = Lane.objects.filter(issue=issue).aggregate(Max("fence"))["fence__max"]
         lane.fence, lane.run_id, lane.holder = newest + 1, run_id, holders.this_process()
         lane.lease_until = clock.now() + timedelta(seconds=HOLD_SECONDS)
@@ -95,7 +95,15 @@ def release(hold: Hold) -> None:
     with transaction.atomic():
         lane = locked(Lane.objects.filter(pk=hold.lane_id)).get()
         if lane.fence == hold.fence:
-            _settle(lane)
+            _settle(lane, is_at_rest=True)
+
+
+def give_back(hold: Hold, in_flight: set[int]) -> None:
+    """Lets others send what the holder claimed, except the mails that it has in flight. Raises LeaseLost."""
+    with transaction.atomic():
+        renew(hold)
+        rest = _claimed(hold.issue_id, hold.fence).exclude(pk__in=in_flight)
+        _sort_out(hold.issue_id, hold.fence, rest, is_here=True)
 
 
 def reap(issue_id: int) -> int:
@@ -105,12 +113,6 @@ def reap(issue_id: int) -> int:
         for lane in gone:
             _settle(lane)
     return len(gone)
-
-
-def settle_abandoned(issue: Issue) -> None:
-    """Settles what killed workers left of an issue that no run is sending; the caller made sure of that."""
-    for lane in locked(held(issue.pk).order_by("number")):
-        _settle(lane)
 
 
 def held(issue_id: int) -> QuerySet[Lane]:
@@ -130,28 +132,46 @@ def _settled_at(lane: Lane, lease_until: datetime) -> datetime:
     return lease_until if has_journal else lease_until + timedelta(seconds=ELSEWHERE_SECONDS)
 
 
-def _settle(lane: Lane) -> None:
-    """The journal decides: taken ones are sent, those begun are uncertain, the rest waits again."""
+def _settle(lane: Lane, *, is_at_rest: bool = False) -> None:
+    """Gives the lane back.
+
+    Args:
+        is_at_rest: its holder asks for it, and sends nothing more.
+    """
     if not lane.holder:
         return
-    claimed = Delivery.objects.filter(issue_id=lane.issue_id, state=State.CLAIMED, fence=lane.fence)
-    ids = set(claimed.values_list("pk", flat=True))
     is_here = holders.is_of_this_boot(lane.holder)
-    words = journal.read(lane.issue_id, lane.fence, ids) if is_here and ids else None
-    if words is None:
-        _count(lane.issue_id, "uncertain", _doubt(claimed, JOURNAL_LOST) if ids else 0)
-    else:
-        by_word: dict[journal.Word | None, list[int]] = {}
-        for delivery_id in ids:
-            by_word.setdefault(words.get(delivery_id), []).append(delivery_id)
-        taken = claimed.filter(pk__in=by_word.get(journal.Word.TAKEN, []))
-        _count(lane.issue_id, "sent", mark_sent(taken))
-        begun = claimed.filter(pk__in=by_word.get(journal.Word.BEGUN, []))
-        _count(lane.issue_id, "uncertain", _doubt(begun, UNANSWERED))
-        claimed.update(state=State.PENDING, fence=0)
+    if is_here and not is_at_rest and not holders.is_gone(lane.holder):
+        # The database's clock may have jumped, and the holder be in the middle of a mail.
+        is_here = journal.end(lane.issue_id, lane.fence)
+    claimed = _claimed(lane.issue_id, lane.fence)
+    _sort_out(lane.issue_id, lane.fence, claimed, is_here=is_here)
     Lane.objects.filter(pk=lane.pk).update(holder="", run_id=None, lease_until=None)
     lane.holder = ""
     transaction.on_commit(lambda: journal.remove(lane.issue_id, lane.fence))
+
+
+def _claimed(issue_id: int, fence: int) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(issue_id=issue_id, state=State.CLAIMED, fence=fence)
+
+
+def _sort_out(issue_id: int, fence: int, claimed: QuerySet[Delivery], *, is_here: bool) -> None:
+    """The journal decides: taken ones are sent, those begun are uncertain, the rest waits again."""
+    ids = set(claimed.values_list("pk", flat=True))
+    if not ids:
+        return
+    words = journal.read(issue_id, fence, ids) if is_here else None
+    if words is None:
+        _count(issue_id, "uncertain", _doubt(claimed, JOURNAL_LOST))
+        return
+    by_word: dict[journal.Word | None, list[int]] = {}
+    for delivery_id in ids:
+        by_word.setdefault(words.get(delivery_id), []).append(delivery_id)
+    taken = claimed.filter(pk__in=by_word.get(journal.Word.TAKEN, []))
+    _count(issue_id, "sent", mark_sent(taken))
+    begun = claimed.filter(pk__in=by_word.get(journal.Word.BEGUN, []))
+    _count(issue_id, "uncertain", _doubt(begun, UNANSWERED))
+    claimed.update(state=State.PENDING, fence=0)
 
 
 def mark_sent(rows: QuerySet[Delivery]) -> int:

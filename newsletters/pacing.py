@@ -6,7 +6,6 @@ A mail is due one interval after the one before. A mail that is late moves those
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,12 +13,12 @@ from typing import Any, Protocol
 import redis
 from django.conf import settings
 from django.db import transaction
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from newsletters.models import Pace
 from runs import clock
 from runs.locking import locked
-
-logger = logging.getLogger(__name__)
 
 SLOWEST = 0.1
 """Mails a second: however often a server complains, no slower."""
@@ -28,7 +27,8 @@ HALVED_AT_MOST_EVERY = 2
 GROWTH, GROWS_EVERY = 1.1, 5
 """A speed that was halved grows by a tenth every five seconds, and is forgotten when it is four times itself."""
 FORGOTTEN_AT = 4
-AWAY_SECONDS = 1.0
+TIMEOUT_SECONDS = 2
+"""How long Redis may take to answer."""
 
 
 class Store(Protocol):
@@ -42,11 +42,6 @@ class Store(Protocol):
 
     def is_slowed(self, key: str) -> bool:
         """Whether it is halved at present."""
-
-
-def store() -> Store:
-    """The broker's Redis; the database where the broker is another."""
-    return InRedis(settings.BROKER_URL) if settings.BROKER_URL.startswith("redis") else InDatabase()
 
 
 @dataclass
@@ -65,6 +60,10 @@ class State:
             return 0
         grown = GROWTH ** min(100, (now - self.capped_at) / GROWS_EVERY)
         return 0 if grown >= FORGOTTEN_AT else self.cap * grown
+
+    def hold(self, until: float) -> None:
+        """Nothing goes before then."""
+        self.next_at = max(self.next_at, until)
 
     def take(self, now: float, interval: float, credit: float, most: int) -> tuple[int, float]:
         """As :meth:`Store.take`."""
@@ -88,8 +87,14 @@ class State:
 class InDatabase:
     """A row for each key."""
 
-    def take(self, key: str, interval: float, credit: float, most: int) -> tuple[int, float]:
-        granted, wait = self._change(key, lambda state, now: state.take(now, interval, credit, most))
+    def take(self, key: str, interval: float, credit: float, most: int, *, not_before: float = 0) -> tuple[int, float]:
+        """``not_before`` in seconds since 1970."""
+
+        def take(state: State, now: float) -> tuple[int, float]:
+            state.hold(not_before)
+            return state.take(now, interval, credit, most)
+
+        granted, wait = self._change(key, take)
         return granted, wait
 
     def slow_down(self, key: str, per_second: float) -> None:
@@ -131,10 +136,11 @@ if ARGV[1] == 'slow_down' then
   end
   answer = 'noted'
 else
-  local interval, credit, most = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+  local interval, credit, most, hold = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
   local grown = cap_at(cap, capped_at, now)
   if grown > 0 then interval = math.max(interval, 1 / grown) end
   if interval == 0 then return {{most, '0'}} end
+  if hold > 0 then next_at = math.max(next_at, now + hold) end
   if next_at == 0 then next_at = now else next_at = math.max(next_at, now - credit) end
   local granted = 0
   if next_at <= now then granted = math.min(most, math.floor((now - next_at) / interval) + 1) end
@@ -148,28 +154,30 @@ return answer
 
 
 class InRedis:
-    """A hash for each key, changed by one script: the same arithmetic as :class:`State`, by Redis's own clock."""
+    """A hash for each key, changed by one script: the same arithmetic as :class:`State`, by Redis's own clock.
+
+    Each call raises redis.RedisError where Redis does not answer in time; it may have done its part all the same.
+    """
 
     def __init__(self, url: str) -> None:
-        self._script = _client(url).register_script(_LUA)
+        self._client = _client(url)
+        self._script = self._client.register_script(_LUA)
 
-    def take(self, key: str, interval: float, credit: float, most: int) -> tuple[int, float]:
-        try:
-            granted, wait = self._ask(key, "take", interval, credit, most)
-        except redis.RedisError:
-            logger.warning("the rate of newsletters cannot be read; nothing is sent until it can", exc_info=True)
-            return 0, AWAY_SECONDS
+    def take(self, key: str, interval: float, credit: float, most: int, *, hold: float = 0) -> tuple[int, float]:
+        """``hold``: in how many seconds the next one may go at the earliest."""
+        granted, wait = self._ask(key, "take", interval, credit, most, hold)
         return int(granted), float(wait)
 
     def slow_down(self, key: str, per_second: float) -> None:
-        try:
-            self._ask(key, "slow_down", per_second)
-        except redis.RedisError:
-            logger.warning("a server's wish to go slower could not be kept", exc_info=True)
+        self._ask(key, "slow_down", per_second)
 
     def is_slowed(self, key: str) -> bool:
+        return float(self._ask(key, "is_slowed")) > 0
+
+    def answers(self) -> bool:
+        """Whether Redis can be asked again."""
         try:
-            return float(self._ask(key, "is_slowed")) > 0
+            return bool(self._client.ping())
         except redis.RedisError:
             return False
 
@@ -181,4 +189,8 @@ class InRedis:
 def _client(url: str) -> Any:
     """One pool of connections for each address; it is not shared with a process that was forked from this one."""
     where = url.replace("redis+socket://", "unix://", 1)
-    return redis.Redis.from_url(where, socket_timeout=2, socket_connect_timeout=2)
+    # A connection that a restart cut off is worth another try; one that hangs is not.
+    again = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+    return redis.Redis.from_url(
+        where, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=again
+    )

@@ -1,7 +1,7 @@
 """How fast a newsletter goes out: one rate for all processes that send it, spaced evenly, and slower when servers ask.
 
 No second, minute, hour or day has more mails than the rate says, whenever it begins and whatever restarts: the next
-moment is kept in the broker's Redis, or in the database where the broker is another.
+moment is kept in the broker's Redis, or in the database where that does not answer or is another broker.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import cached_property
 
 from django.conf import settings
 
-from newsletters import pacing
+from newsletters import pacing, pacing_detour
 from newsletters.models import Newsletter
 
 SPARE = 0.03
@@ -53,7 +53,7 @@ class Limit:
 
     @cached_property
     def _store(self) -> pacing.Store:
-        return pacing.store()
+        return pacing_detour.store()
 
 
 def of(newsletter: Newsletter) -> Limit:

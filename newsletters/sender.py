@@ -109,19 +109,29 @@ class Sender:
         self._look(force=True)
 
     def close(self) -> None:
-        """Ends after the mail in hand and gives back the rest; a lane that is no longer ours is left alone."""
+        """Gives back the rest at once, ends after the mails in hand; a lane that is no longer ours is left alone."""
         if self._is_closed:
             return
         self._is_closed = True
         try:
-            self._pool.close()
-            deliveries.flush(self._hold, self._take_settled())
+            self._give_back()
             if self._blamed:
                 deliveries.reopen(self._issue.pk, State.FAILED, self._blamed)
         except LeaseLost:
             return  # somebody else settled it by the journal
         finally:
+            self._pool.close()
             lanes.release(self._hold)
+
+    def _give_back(self) -> None:
+        """Mails whose answer is late stay ours until it comes; nobody else need wait for it."""
+        self._pool.halt()
+        while in_flight := self._pool.wait(LOOK_SECONDS):
+            deliveries.flush(self._hold, self._take_settled())
+            lanes.give_back(self._hold, in_flight)
+            deliveries.leave_out_if_cancelled(self._issue.pk)
+        self._pool.close()
+        deliveries.flush(self._hold, self._take_settled())
 
     def abandon(self) -> None:
         """Ends after the mail in hand without a word to the database: the journal says what was sent."""
@@ -187,7 +197,10 @@ class Sender:
 
     def _claim(self) -> bool:
         """Takes about as many as are sent in a second: that is all that a power cut can leave in doubt."""
-        batch = deliveries.claim(self._hold, self._claim_size, after=self._claimed_through)
+        size = self._throttle.room(self._claim_size)
+        if not size:  # the rate allows nothing for a while
+            return deliveries.is_any_due(self._issue.pk)
+        batch = deliveries.claim(self._hold, size, after=self._claimed_through)
         self._claimed_through = max(self._claimed_through, batch.last_id)
         self._throttle.put(batch.rows)
         return bool(batch.claimed)
@@ -211,6 +224,8 @@ class Sender:
             self._throttle.slow_down(self._speed)
             self._is_too_fast = False
         self._throttle.look(issue.newsletter)
+        if shed := self._throttle.shed():
+            deliveries.unclaim(self._hold, shed)
         self._work.progress(issue.planned - issue.waiting, issue.planned, "mails")
         if issue.state == Issue.State.PAUSED and not issue.paused_by_name:
             # Another process of this sending met trouble.

@@ -31,6 +31,11 @@ from runs.models import Run
 from runs.states import State as RunState
 from runs.tasks import JobFailed, RunContext
 
+LATE_ANSWER = (
+    "The mail server has not answered yet for the last mail before the pause. Until it has, nobody knows whether that "
+    "one is sent; then the rest follows."
+)
+
 
 def perform(run: RunContext) -> str:
     """Sends the newsletter's issue for the run's due time; a repeated run goes on where the last one stopped."""
@@ -79,6 +84,8 @@ def send_issue(run: RunContext, issue: Issue) -> str:
         LeaseLost, RunCancelled: as :meth:`RunContext.progress`.
     """
     run.attach("The issue", reverse("admin:newsletters_issue_change", args=[issue.pk]))
+    if issue.state == Issue.State.CANCELLED and issue.waiting:
+        return _tidy_up(run, issue)
     if issue.is_finished:
         return f"Nothing to do, this issue has ended: {summary(issue)}"
     if issue.state == Issue.State.PAUSED and issue.paused_by_name:
@@ -93,6 +100,13 @@ def send_issue(run: RunContext, issue: Issue) -> str:
             return _send_on_lane(run, issue, hold)
         except database_away.ERRORS as error:
             database_away.wait(error, run.checkpoint)
+
+
+def _tidy_up(run: RunContext, issue: Issue) -> str:
+    """Waits for whoever still has mails of a cancelled issue in hand; the rest is left out."""
+    helping.wait_until_alone(run, issue.pk, is_of_any_run=True)
+    deliveries.leave_out_if_cancelled(issue.pk)
+    return Stopped(issue).in_words()
 
 
 def _send_on_lane(run: RunContext, issue: Issue, hold: Hold) -> str:
@@ -132,7 +146,7 @@ def _send_on_lane(run: RunContext, issue: Issue, hold: Hold) -> str:
         raise
     finally:
         sender.close()
-        helping.leave_out_if_cancelled(issue.pk)
+        deliveries.leave_out_if_cancelled(issue.pk)
     run.confirm()
     result = finish(issue.pk)
     run.progress(issue.planned, issue.planned, "mails")
@@ -140,18 +154,23 @@ def _send_on_lane(run: RunContext, issue: Issue, hold: Hold) -> str:
 
 
 def _take_lane(run: RunContext, issue: Issue, former: Hold | None) -> Hold:
-    """Waits for a former attempt of this run that may still live; its time ends soon.
+    """Waits for a former attempt of this run that may still live, as its time ends soon, and for a run that staff
+    paused: the mail server may be late with the answer to its last mail.
 
     Raises:
         JobFailed: another run is sending the issue.
     """
+    has_told = False
     while True:
         try:
             return lanes.take(issue, run.id, former=former)
         except lanes.LaneBusy as busy:
-            is_another = busy.run_id != run.id
-            if is_another and Run.objects.filter(pk=busy.run_id, state=RunState.RUNNING).exists():
-                raise JobFailed(str(busy)) from busy
+            if busy.run_id != run.id and Run.objects.filter(pk=busy.run_id, state=RunState.RUNNING).exists():
+                if not Issue.objects.filter(pk=issue.pk, run_id=run.id).exists():
+                    raise JobFailed(str(busy)) from busy
+                if not has_told:
+                    run.log(LATE_ANSWER)
+                has_told = True
         run.checkpoint()
         time.sleep(sender_module.LOOK_SECONDS)
 

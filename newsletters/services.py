@@ -16,7 +16,7 @@ from newsletters.models import Delivery, Issue, List, Newsletter, Suppression
 from runs import audit, clock, offered_files
 from runs.audit import Actor
 from runs.models import Run
-from runs.states import OPEN
+from runs.states import OPEN, State
 from schedules import events, targets
 
 SEND = "newsletters.send_newsletter"
@@ -152,12 +152,20 @@ def cancel_issue(actor: Actor, issue_id: int, reason: str = "") -> Issue:
         if not changed:
             raise ValidationError("This issue has already ended.")
         audit.record(actor, "cancelled the issue", issue, before={"state": issue.state}, reason=reason)
-    if not _is_being_sent(issue):  # otherwise the run that sends it sees the cancellation and tidies up
-        with transaction.atomic():
-            lanes.settle_abandoned(issue)
-            deliveries.leave_out_open(issue_id, "The issue was cancelled.")
+    if not _has_run_in(issue, (State.RUNNING,)):  # otherwise that run sees the cancellation and tidies up
+        _tidy_up(actor, issue)
     issue.refresh_from_db()
     return issue
+
+
+def _tidy_up(actor: Actor, issue: Issue) -> None:
+    """Leaves out whoever is in nobody's hands. A process that helped and still lives gives back its own: its mails may
+    be on their way. A run waits for that, also where the process is gone with its computer."""
+    lanes.reap(issue.pk)
+    deliveries.leave_out_if_cancelled(issue.pk)
+    if lanes.held(issue.pk).exists() and not _is_being_sent(issue):
+        with transaction.atomic():
+            _start_rest(actor, issue)
 
 
 def retry_failed(actor: Actor, issue_id: int) -> Run:
@@ -229,7 +237,11 @@ def can_resume(issue: Issue) -> bool:
 
 
 def _is_being_sent(issue: Issue) -> bool:
-    return Run.objects.filter(pk=issue.run_id or 0, state__in=OPEN).exists()
+    return _has_run_in(issue, OPEN)
+
+
+def _has_run_in(issue: Issue, states: Iterable[State]) -> bool:
+    return Run.objects.filter(pk=issue.run_id or 0, state__in=states).exists()
 
 
 def _start_rest(actor: Actor, issue: Issue) -> Run:

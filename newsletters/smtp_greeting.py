@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.core.mail.utils import DNS_NAME
 
-from newsletters import smtp_login
+from newsletters import smtp_login, smtp_tls
 from newsletters.smtp_login import NotLetIn
 from newsletters.smtp_replies import Dropped, Reply, ServerTrouble
 from newsletters.smtp_wire import Lost, Wire, in_words
@@ -67,7 +67,7 @@ async def open_wire(server: Server) -> tuple[Wire, dict[str, str]]:
 
 
 async def _connected(server: Server) -> Wire:
-    context = ssl.create_default_context() if server.is_tls_from_start else None
+    context = smtp_tls.context() if server.is_tls_from_start else None
     opening = asyncio.get_running_loop().create_connection(Wire, server.host, server.port, ssl=context)
     _, wire = await asyncio.wait_for(opening, server.seconds)
     return wire

@@ -16,12 +16,15 @@ import uvloop
 from newsletters import journal
 from newsletters.deliveries import Row
 from newsletters.journal import Journal
-from newsletters.smtp import Connection, Mail
+from newsletters.smtp import FINAL_ANSWER_SECONDS, Connection, Mail
 from newsletters.smtp_greeting import Server
 from newsletters.smtp_replies import Dropped, Fate, Outcome, Reply, ServerTrouble, Unanswered
+from runs.ledger import LeaseLost
 
 RECONNECT_SECONDS = (0.5, 1, 2, 4)
 UNANSWERED_IN_A_ROW = 3
+GROWS_EVERY_SECONDS = 60
+"""After a server let fewer connections in, one more is tried after so long without trouble, up to the setting."""
 
 
 class Owner(Protocol):
@@ -52,19 +55,21 @@ class Pool:
         self._journal_path = journal_path
         self._journal: Journal | None = None
         self._server = Server.of_settings()
-        self._most = max(1, connections)
+        self._wanted = self._most = max(1, connections)
+        self._grows_at = 0.0
         self._loop = uvloop.new_event_loop()
         self._gate = asyncio.Semaphore(1 if is_strict else self._most)
         self._line: deque[Row] = deque()
         self._idle: list[Connection] = []
         self._at_work: set[asyncio.Task[None]] = set()
-        self._at_dot: set[asyncio.Task[None]] = set()
+        self._at_dot: dict[asyncio.Task[None], int] = {}
         self._attention = asyncio.Event()
         self._tells_below = -1
         self._was_open = False
         self._drops: Counter[int] = Counter()
         self._unanswered = 0
         self._trouble: BaseException | None = None
+        self._is_halted = False
 
     def open(self) -> None:
         """Before the first mail is claimed: an empty journal says that none was begun. Raises ServerTrouble."""
@@ -90,6 +95,7 @@ class Pool:
 
         Raises:
             ServerTrouble: nothing more can be sent; what is known was noted.
+            LeaseLost: somebody else settled what we had in hand.
         """
         self._tells_below = low_water if len(self._line) > low_water else -1
         if seconds <= 0:
@@ -97,13 +103,26 @@ class Pool:
         self._attention.clear()
         self._loop.run_until_complete(self._run(seconds))
         if self._trouble is not None:
-            self.stop()
+            self.halt()
             raise self._trouble
 
-    def stop(self) -> None:
-        """Ends after the mails whose final dot is out; those before it were not sent."""
+    def halt(self) -> None:
+        """Begins nothing more. Mails before their final dot were not sent; :meth:`wait` for the answers to the others."""
+        self._is_halted = True
         self._line.clear()
-        self._loop.run_until_complete(self._stop())
+        self._loop.run_until_complete(self._cancel())
+
+    def wait(self, seconds: float) -> set[int]:
+        """Waits so long, after :meth:`halt`; returns whose mails still have no answer."""
+        self._attention.clear()
+        self._loop.run_until_complete(self._run(seconds))
+        return set(self._at_dot.values())
+
+    def stop(self) -> None:
+        """Ends after the mails whose final dot is out, however late they are answered."""
+        self.halt()
+        while self._at_work:
+            self.wait(FINAL_ANSWER_SECONDS)
 
     def close(self) -> None:
         """Stops and says goodbye."""
@@ -118,6 +137,7 @@ class Pool:
                 self._journal.close()
 
     async def _run(self, seconds: float) -> None:
+        self._grow()
         for _ in range(min(self._most, self.waiting) - len(self._at_work)):
             task = self._loop.create_task(self._serve())
             self._at_work.add(task)
@@ -128,11 +148,19 @@ class Pool:
             if alarm is not None:
                 alarm.cancel()
 
-    async def _stop(self) -> None:
-        for task in self._at_work - self._at_dot:
+    def _grow(self) -> None:
+        """It may have been short of room only for a while."""
+        if self._most < self._wanted and self._loop.time() >= self._grows_at:
+            self._most += 1
+            self._grows_at = self._loop.time() + GROWS_EVERY_SECONDS
+
+    async def _cancel(self) -> None:
+        """Those at their dot have their answer still to come."""
+        others = self._at_work.difference(self._at_dot)
+        for task in others:
             task.cancel()
-        if self._at_work:
-            await asyncio.wait(self._at_work)
+        if others:
+            await asyncio.wait(others)
 
     async def _quit(self) -> None:
         await asyncio.gather(*(connection.quit() for connection in self._idle))
@@ -149,13 +177,16 @@ class Pool:
         """One connection's work: mail after mail until the line is empty or there is trouble."""
         connection = self._idle.pop() if self._idle else Connection(self._server)
         try:
-            while self._line and self._trouble is None:
+            while self._line and self._may_begin():
                 row = self._line.popleft()
                 try:
                     connection = await self._opened(connection)
                     await self._hand_over(connection, row)
                 except Dropped as dropped:
+                    if not self._may_begin():
+                        return
                     self._line.appendleft(row)
+                    self._grows_at = self._loop.time() + GROWS_EVERY_SECONDS
                     if dropped.asks_to_slow_down:
                         self._owner.slow_down()
                     if dropped.is_too_many and self._was_open and len(self._at_work) > 1:
@@ -169,6 +200,9 @@ class Pool:
                 self._idle.append(connection)
             else:
                 connection.abort()
+
+    def _may_begin(self) -> bool:
+        return self._trouble is None and not self._is_halted
 
     async def _opened(self, connection: Connection) -> Connection:
         """The connection, or a new one where it has carried enough or was dropped. Raises ServerTrouble, Dropped."""
@@ -204,11 +238,11 @@ class Pool:
             connection.abort()  # without the dot the server throws the mail away
             raise
         try:
-            if self._trouble is not None or not self._owner.may_send():
+            if not self._may_begin() or not self._owner.may_send():
                 connection.abort()
                 self._line.appendleft(row)  # its time comes when we may again
                 raise asyncio.CancelledError
-            self._at_dot.add(task)
+            self._at_dot[task] = row.id
             self._begin(connection, row)
             try:
                 outcome = await connection.finish()
@@ -220,7 +254,7 @@ class Pool:
             self._settle(row, is_taken=outcome.fate is Fate.SENT)
             return outcome
         finally:
-            self._at_dot.discard(task)
+            self._at_dot.pop(task, None)
             self._gate.release()
 
     def _begin(self, connection: Connection, row: Row) -> None:
@@ -230,6 +264,9 @@ class Pool:
         except OSError as error:
             connection.abort()
             raise journal.trouble(error) from error
+        except LeaseLost:
+            connection.abort()
+            raise
 
     def _settle(self, row: Row, *, is_taken: bool) -> None:
         """What the server said is known, and is written down in the database; but nothing more is begun."""

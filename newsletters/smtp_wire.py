@@ -8,6 +8,7 @@ import re
 import ssl
 from typing import Any, cast
 
+from newsletters import smtp_tls
 from newsletters.smtp_replies import Reply
 
 LONGEST_LINE = 8192
@@ -144,7 +145,7 @@ class Wire(asyncio.Protocol):
         assert self._transport is not None
         try:
             encrypted = await asyncio.get_running_loop().start_tls(
-                self._transport, self, ssl.create_default_context(), server_hostname=host, ssl_handshake_timeout=seconds
+                self._transport, self, smtp_tls.context(), server_hostname=host, ssl_handshake_timeout=seconds
             )
         except ConnectionError as error:
             raise Lost(in_words(error)) from error

@@ -9,6 +9,9 @@ from newsletters import rates
 from newsletters.deliveries import Row
 from newsletters.models import Newsletter
 
+AHEAD_SECONDS = 10
+"""Rows are claimed so long before their time: who leaves until then is left out, and other processes find the rest."""
+
 
 class Throttle:
     """Rows wait for their mail provider first and then for the newsletter's rate, so that neither is overdrawn."""
@@ -18,6 +21,7 @@ class Throttle:
         self._domains = rates.of_domains()
         self._held: dict[str, deque[Row]] = {}
         self._line: deque[Row] = deque()
+        self._opens_in = 0.0
 
     @property
     def waiting(self) -> int:
@@ -28,6 +32,27 @@ class Throttle:
     def is_short(self) -> bool:
         """Whether nothing waits for the newsletter's own rate: more can be claimed."""
         return not self._line
+
+    def room(self, most: int) -> int:
+        """How many of so many rows are worth claiming: what the newsletter's own rate allows soon; 0 while it allows none."""
+        self._opens_in = 0.0
+        if not self._limit.rate:
+            return most
+        _, wait = self._limit.take(0)
+        if wait > AHEAD_SECONDS:
+            self._opens_in = wait
+            return 0
+        return min(most, self._soon)
+
+    def shed(self) -> list[Row]:
+        """Takes out those that wait for long, because staff made the rate slower."""
+        kept = self._soon if self._limit.rate else len(self._line)
+        return [self._line.pop() for _ in range(len(self._line) - kept)]
+
+    @property
+    def _soon(self) -> int:
+        """How many mails the newsletter's rate allows soon."""
+        return max(1, int(AHEAD_SECONDS * self._limit.rate / self._limit.period))
 
     def put(self, rows: Iterable[Row]) -> None:
         """Adds claimed rows."""
@@ -43,7 +68,7 @@ class Throttle:
             self._line.clear()
             return rows, wait
         if not self._line:
-            return [], wait
+            return [], wait or self._opens_in
         granted, until_next = self._limit.take(len(self._line))
         return [self._line.popleft() for _ in range(granted)], until_next
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from runs import ledger
 from runs.models import Run
 from runs.states import Trigger
 from schedules.tasks import run_job
+from tests.newsletters.slow_smtp_server import SlowSmtpServer
+from tests.newsletters.smtp_desk import PIPELINING, Desk, Start
 from tests.newsletters.smtp_server import SmtpServer
 
 DUE = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
@@ -32,6 +35,29 @@ def smtp_server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator
     settings.SENDING_CONNECTIONS, settings.SENDING_PROCESSES, settings.BROKER_URL = 1, 1, "memory://"
     yield server
     server.stop()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """Sends by the client alone, without any database; waits between tries are short."""
+    monkeypatch.setattr(smtp_pool, "RECONNECT_SECONDS", (0.01, 0.01, 0.01, 0.01))
+    return Desk(tmp_path / "journal")
+
+
+@pytest.fixture
+def start(settings: Settings) -> Iterator[Start]:
+    """Starts a scripted server with the behaviour that the test asks for; mails go to it."""
+    started: list[SlowSmtpServer] = []
+
+    def begin(**behaviour: Any) -> SlowSmtpServer:
+        server = SlowSmtpServer(**{"offers": PIPELINING, "bytes_at_once": 10_000, **behaviour})
+        started.append(server)
+        settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", server.port, 5
+        return server
+
+    yield begin
+    for server in started:
+        server.stop()
 
 
 def between_mails(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], object]) -> None:

@@ -14,6 +14,7 @@ from pytest_django import Settings
 from newsletters import journal
 from newsletters.journal import Journal, Word
 from newsletters.models import Issue, List, Newsletter
+from runs.ledger import LeaseLost
 from runs.models import Run
 from tests.newsletters.conftest import add_readers
 from tests.newsletters.smtp_server import SmtpServer
@@ -61,6 +62,33 @@ def test_an_empty_one_says_that_nothing_was_begun_and_none_says_nothing(journals
     Journal(journal.path(1, 1)).close()
     assert journal.read(1, 1, EVERYBODY) == {}
     assert journal.read(1, 2, EVERYBODY) is None
+
+
+@pytest.mark.parametrize("torn", [b"", b"T", b"T12"])
+def test_what_was_begun_after_its_end_was_not_sent_and_answers_count_still(journals: Path, torn: bytes) -> None:
+    journals.mkdir()
+    (journals / "1-1").write_bytes(b"T1\nS1\nT2\nT3\n" + torn)
+    assert journal.end(1, 1)
+    with (journals / "1-1").open("ab") as book:
+        book.write(b"S2\nT4\n")
+    assert journal.read(1, 1, EVERYBODY) == {1: Word.TAKEN, 2: Word.TAKEN, 3: Word.BEGUN}
+
+
+def test_one_that_was_ended_begins_nothing_also_when_it_is_gone(journals: Path) -> None:
+    book = Journal(journal.path(1, 1))
+    book.begin(1)
+    assert journal.end(1, 1)
+    journal.remove(1, 1)
+    for number in (2, 3):
+        with pytest.raises(LeaseLost):
+            book.begin(number)
+    book.close()
+
+
+def test_to_end_one_that_is_not_there_is_easy_and_one_that_cannot_be_written_is_not_certain(journals: Path) -> None:
+    assert journal.end(1, 1)
+    (journals / "1-1").mkdir(parents=True)
+    assert not journal.end(1, 1)
 
 
 def leave_room(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
