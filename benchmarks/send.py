@@ -312,7 +312,9 @@ def _watched(worker: int) -> Iterator[_Seen]:
                 max(child.memory_info().rss for child in psutil.Process(worker).children(recursive=True))
             )
             begun = time.perf_counter()
-            assert client.get("/admin/newsletters/issue/", secure=True, headers={"host": "localhost"}).status_code == 200
+            assert (
+                client.get("/admin/newsletters/issue/", secure=True, headers={"host": "localhost"}).status_code == 200
+            )
             seen.pages.append(time.perf_counter() - begun)
         connection.close()
 
