@@ -17,6 +17,8 @@ from tests.integration.stack import wait_until
 
 LEASE_SECONDS = 4
 RESTART_SECONDS = LEASE_SECONDS + 5
+BESIDE_OTHERS_SECONDS = 10
+"""More, where other tests take the computer's time as well."""
 
 
 def killed_under_load(house: House, counts: Counts) -> Result:
@@ -44,6 +46,7 @@ def killed_under_load(house: House, counts: Counts) -> Result:
     time.sleep(max(0.0, began + lasting - time.monotonic()))
     verdict = judge(house, timetable, 60 + len(timetable.expected) / 40, repeats_allowed=True)
     restarts = house.journal.restarts()
+    allowed = RESTART_SECONDS + (0 if counts.is_alone else BESIDE_OTHERS_SECONDS)
     slowest = max(restarts, default=0.0)
     out_of_memory = Run.objects.filter(state=State.FAILED, reason=Reason.ERROR, error__contains="MemoryError").count()
     gave_up = Run.objects.filter(state=State.FAILED).count() - out_of_memory
@@ -55,8 +58,8 @@ def killed_under_load(house: House, counts: Counts) -> Result:
         stock=stock.workers_killed(house, min(counts.worker_kills, 10), min(counts.worker_runs, 2000))
         if counts.with_stock
         else None,
-        bar=f"0 lost, 0 overlapping, restart ≤ lease + 5 s ({RESTART_SECONDS} s)",
-        ok=verdict.ok and slowest <= RESTART_SECONDS and out_of_memory == 1 and gave_up == 0,
+        bar=f"0 lost, 0 overlapping, restart ≤ {allowed} s after a lease of {LEASE_SECONDS} s",
+        ok=verdict.ok and slowest <= allowed and out_of_memory == 1 and gave_up == 0,
     )
 
 
