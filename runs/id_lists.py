@@ -9,8 +9,10 @@ from django.db import connection
 from django.db.models.expressions import RawSQL
 
 
-def rows_of(values: Collection[int] | Collection[str]) -> RawSQL:
-    """The values as the rows of a subquery, for ``field__in``."""
+def rows_of(values: Collection[int] | Collection[str]) -> RawSQL | tuple[()]:
+    """The values as the rows of a subquery, for ``field__in``; nothing at all stays nothing, which has no type."""
+    if not values:
+        return ()
     if connection.vendor != "postgresql":
         return RawSQL("SELECT value FROM json_each(%s)", [json.dumps(list(values))])
     if any(isinstance(value, str) for value in values):
