@@ -135,7 +135,7 @@ def flush(hold: Hold, settled: Settled) -> None:
     """
     with transaction.atomic():
         lanes.renew(hold)
-        mine = Delivery.objects.filter(issue_id=hold.issue_id, fence=hold.fence, state=State.CLAIMED)
+        mine = lanes.claimed_by(hold.issue_id, hold.fence)
         counts = {"sent": 0, "failed": 0, "uncertain": 0}
         if settled.sent:
             counts["sent"] = _all_of(lanes.mark_sent(mine.filter(pk__in=rows_of(settled.sent))), settled.sent)
@@ -158,8 +158,7 @@ def unclaim(hold: Hold, rows: Iterable[Row]) -> None:
     ids = [row.id for row in rows]
     with transaction.atomic():
         lanes.renew(hold)
-        mine = Delivery.objects.filter(issue_id=hold.issue_id, fence=hold.fence, state=State.CLAIMED)
-        mine.filter(pk__in=rows_of(ids)).update(state=State.PENDING, fence=0)
+        lanes.claimed_by(hold.issue_id, hold.fence).filter(pk__in=rows_of(ids)).update(state=State.PENDING, fence=0)
 
 
 def _all_of(changed: int, wanted: list[int]) -> int:
@@ -176,8 +175,8 @@ def is_any_waiting(issue_id: int) -> bool:
 
 def is_any_due(issue_id: int) -> bool:
     """The same, and those count as well that are to be tried again by now."""
-    again_at = next_attempt_at(issue_id)
-    return is_any_waiting(issue_id) or (again_at is not None and again_at <= clock.now())
+    again = Delivery.objects.filter(issue_id=issue_id, state=State.DEFERRED, next_at__lte=clock.now())
+    return is_any_waiting(issue_id) or again.exists()
 
 
 def next_attempt_at(issue_id: int) -> datetime | None:

@@ -8,8 +8,8 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 from django.urls import reverse
 
-from newsletters.message import one_line
 from newsletters.models import FeedbackMessage
+from newsletters.plain_lines import one_line
 from runs import clock, notices, words
 from runs.tasks import JobFailed, RunContext
 from schedules import events

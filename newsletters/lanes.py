@@ -102,7 +102,7 @@ def give_back(hold: Hold, in_flight: set[int]) -> None:
     """Lets others send what the holder claimed, except the mails that it has in flight. Raises LeaseLost."""
     with transaction.atomic():
         renew(hold)
-        rest = _claimed(hold.issue_id, hold.fence).exclude(pk__in=in_flight)
+        rest = claimed_by(hold.issue_id, hold.fence).exclude(pk__in=in_flight)
         _sort_out(hold.issue_id, hold.fence, rest, is_here=True)
 
 
@@ -144,14 +144,15 @@ def _settle(lane: Lane, *, is_at_rest: bool = False) -> None:
     if is_here and not is_at_rest and not holders.is_gone(lane.holder):
         # The database's clock may have jumped, and the holder be in the middle of a mail.
         is_here = journal.end(lane.issue_id, lane.fence)
-    claimed = _claimed(lane.issue_id, lane.fence)
+    claimed = claimed_by(lane.issue_id, lane.fence)
     _sort_out(lane.issue_id, lane.fence, claimed, is_here=is_here)
     Lane.objects.filter(pk=lane.pk).update(holder="", run_id=None, lease_until=None)
     lane.holder = ""
     transaction.on_commit(lambda: journal.remove(lane.issue_id, lane.fence))
 
 
-def _claimed(issue_id: int, fence: int) -> QuerySet[Delivery]:
+def claimed_by(issue_id: int, fence: int) -> QuerySet[Delivery]:
+    """What the hold with this fence has claimed and not settled."""
     return Delivery.objects.filter(issue_id=issue_id, state=State.CLAIMED, fence=fence)
 
 

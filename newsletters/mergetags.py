@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import quote
 
+from newsletters.plain_lines import one_line
 from newsletters.source_errors import SourceError
 
 KNOWN = ("name", "email", "unsubscribe_url", "preferences_url", "view_url")
@@ -26,8 +27,6 @@ PLACES = ("content", "footer", "feed")
 
 _TAG = re.compile(r"\{\{([^{}]*)\}\}")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-"""With halves of characters (surrogates), which JSON may hold and no mail can."""
 _LINK_OPEN = re.compile(r"\b(?:href|src)\s*=\s*(?:\"[^\"]*|'[^']*)$", re.IGNORECASE)
 
 
@@ -141,7 +140,7 @@ def _read(inside: str, line: int) -> Tag:
         raise MergeTagError(
             f"“{{{{ {shown} }}}}” is not a merge tag. Write {{{{ name }}}} or {{{{ name|there }}}}.", line=line
         )
-    return Tag(name, _CONTROL.sub(" ", fallback).strip())
+    return Tag(name, one_line(fallback))
 
 
 def tags_in(source: str) -> list[Tag]:
@@ -190,9 +189,7 @@ class Hidden:
 
 def escape(value: str, place: Place) -> str:
     """The value made harmless for the place it lands in; control characters become spaces everywhere."""
-    if not value.isprintable():
-        value = _CONTROL.sub(" ", value)
-    value = value.strip()
+    value = one_line(value)
     if place is Place.HTML:
         return html.escape(value)
     if place is Place.URL:

@@ -20,10 +20,9 @@ from pathlib import PurePath
 import idna
 
 from newsletters import dkim_signing, verp
+from newsletters.plain_lines import one_line
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-"""With halves of characters (surrogates), which JSON may hold and no mail can."""
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _TYPE = re.compile(r"(?:application|audio|font|image|text|video)/[a-z0-9.+-]+")
 _ENCODED_DOT = b"=2E=\n"
@@ -190,11 +189,6 @@ def quoted_printable(content: str) -> bytes:
     while b"\n." in encoded:
         encoded = encoded.replace(b"\n.", b"\n" + _ENCODED_DOT)
     return encoded.replace(b"\n", b"\r\n")
-
-
-def one_line(value: str) -> str:
-    """The value without control characters or line breaks: nothing that a header could be broken with."""
-    return (value if value.isprintable() else _CONTROL.sub(" ", value)).strip()
 
 
 def phrase(name: str, header: str) -> str:

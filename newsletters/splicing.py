@@ -84,7 +84,7 @@ class Mould:
         url = links.unsubscribe_url(row.subscriber_id, self._newsletter_id, self._envelope.issue_id, self._list_ids)
         values = self._values(row, url)
         # Each once, however often it stands in the text.
-        made = [_encoded(slot.value(values), slot.place) for slot in self._slots]
+        made = [_own(slot.value(values), slot.place) for slot in self._slots]
         subject = "" if self._has_same_subject else message.unstructured(self._subject.render(values), "Subject")
         # In the order of _HEAD.
         made += [
@@ -114,7 +114,7 @@ class Mould:
 
 
 @functools.lru_cache(maxsize=1024)
-def _encoded(value: str, place: Place) -> bytes:
+def _own(value: str, place: Place) -> bytes:
     """One reader's name stands in a mail in several ways, and fallbacks are the same for all readers."""
     value = mergetags.escape(value, place)
     if value.isascii() and value.isprintable() and "=" not in value:  # quoted-printable leaves it as it is

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from pytest_django import Settings
 
-from newsletters import addresses, deliveries, lanes, sender, smtp_pool
+from newsletters import addresses, deliveries, helping, lanes, sender, smtp_pool
 from newsletters.models import Issue, List, Newsletter, Subscriber, Subscription
 from runs import ledger
 from runs.models import Run
@@ -146,3 +148,17 @@ def perform(settings: Settings) -> Callable[..., Run]:
         return planned
 
     return run
+
+
+def start_helper(issue: Issue) -> threading.Thread:
+    """Somebody who helps to send the issue, in a thread with a connection of its own."""
+
+    def help_out() -> None:
+        try:
+            helping.take_a_turn(issue.pk, 1, 1)
+        finally:
+            connection.close()
+
+    helper = threading.Thread(target=help_out)
+    helper.start()
+    return helper

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from pytest_django import Settings
 
-from newsletters import deliveries, helping, journal, lanes, preparing, sender, services
+from newsletters import deliveries, journal, lanes, preparing, sender, services
 from newsletters.deliveries import Settled
 from newsletters.models import Delivery, Issue, Lane, List, Newsletter
 from runs import clock, ledger
 from runs.models import Run
 from runs.states import State, Trigger
 from tests.integration.stack import wait_until
-from tests.newsletters.conftest import DUE, add_readers
+from tests.newsletters.conftest import DUE, add_readers, start_helper
 from tests.newsletters.smtp_server import SmtpServer
 from tests.newsletters.test_sending_correctly import assert_accounted_for
 from tests.newsletters.test_smtp_trouble import states
@@ -128,14 +126,7 @@ def test_no_mail_leaves_for_a_reader_who_is_marked_as_left_out(
 ) -> None:
     issue = ended_run(letter, 150, city_news)
 
-    def help_out() -> None:
-        try:
-            helping.take_a_turn(issue.pk, 1, 1)
-        finally:
-            connection.close()
-
-    helper = threading.Thread(target=help_out)
-    helper.start()
+    helper = start_helper(issue)
     wait_until(lambda: len(smtp_server.received) > 5, 10, "it sends")
     services.cancel_issue(None, issue.pk)
     left_out = set(issue.deliveries.filter(state=Delivery.State.SKIPPED).values_list("email", flat=True))

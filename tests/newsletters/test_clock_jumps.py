@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
-from django.db import connection
 from pytest_django import Settings
 
-from newsletters import deliveries, helping, journal, lanes, preparing, sender
+from newsletters import deliveries, journal, lanes, preparing, sender
 from newsletters.deliveries import Settled
 from newsletters.models import Delivery, Issue, List, Newsletter
 from runs import clock, ledger
 from tests.integration.stack import wait_until
-from tests.newsletters.conftest import DUE, add_readers
+from tests.newsletters.conftest import DUE, add_readers, start_helper
 from tests.newsletters.smtp_server import SmtpServer
 from tests.newsletters.test_sending_correctly import assert_accounted_for
 from tests.newsletters.test_smtp_trouble import states
@@ -58,14 +56,7 @@ def test_nobody_gets_it_twice_although_both_are_sending(
     monkeypatch.setattr(sender, "LOOK_SECONDS", 1.5)
     smtp_server.seconds_per_mail = 0.01
 
-    def help_out() -> None:
-        try:
-            helping.take_a_turn(going.pk, 1, 1)
-        finally:
-            connection.close()
-
-    helper = threading.Thread(target=help_out)
-    helper.start()
+    helper = start_helper(going)
     wait_until(lambda: len(smtp_server.received) > 5, 10, "it sends")
     jump[0] = lanes.HOLD_SECONDS + 1
     assert lanes.reap(going.pk) == 1

@@ -11,7 +11,7 @@ from email.utils import parseaddr
 
 import pytest
 
-from newsletters import message
+from newsletters import message, plain_lines
 
 URL = "https://news.example.org/unsubscribe/" + "x" * 130 + "/"
 HOSTILE = [
@@ -69,8 +69,8 @@ def test_a_hostile_name_stays_a_name(name: str) -> None:
     assert recipient.addr_spec == "reader@example.org"
     # The library's newer parser puts blanks between encoded words of a name; the older one does not.
     shown, _ = parseaddr(str(email.message_from_bytes(raw)["To"]))
-    assert str(make_header(decode_header(shown))) == message.one_line(name)
-    assert mail["Subject"] == f"News for {message.one_line(name)}".strip()
+    assert str(make_header(decode_header(shown))) == plain_lines.one_line(name)
+    assert mail["Subject"] == f"News for {plain_lines.one_line(name)}".strip()
     assert mail.defects == []
     assert all(len(line) <= 998 for line in raw.split(b"\r\n"))
     assert b"\0" not in raw.split(b"\r\n\r\n")[0]

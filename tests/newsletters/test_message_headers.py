@@ -16,7 +16,7 @@ import fast_mail_parser
 import pytest
 from pytest_django import Settings
 
-from newsletters import message, verp
+from newsletters import message, plain_lines, verp
 from tests.newsletters.test_message import HOSTILE, URL, parse
 
 SENDER = message.Sender("Städtische Nachrichten", "desk@example.org", "answers@example.org")
@@ -126,7 +126,7 @@ def test_no_name_of_random_hostile_pieces_adds_a_header_or_breaks_a_line() -> No
 def oracle(name: str) -> EmailMessage:
     """The same mail as the standard library writes it."""
     mail = EmailMessage(policy=email.policy.SMTP)
-    clean = message.one_line(name)
+    clean = plain_lines.one_line(name)
     mail["Subject"] = f"News for {clean}".strip()
     mail.set_content(f"Dear {name}".replace("\r\n", "\n").replace("\r", "\n"))
     return parse(mail.as_bytes())
