@@ -9,7 +9,9 @@ NO_DATABASE := browser site/test_up.py site/test_environment.py schedules/test_c
 	newsletters/test_import_files.py newsletters/test_mergetags.py newsletters/test_message.py newsletters/test_message_headers.py \
 	newsletters/test_mjml.py newsletters/test_reader_words.py newsletters/test_journal.py newsletters/test_kinds.py \
 	newsletters/test_smtp_connections.py newsletters/test_smtp_encryption.py newsletters/test_smtp_envelope.py newsletters/test_smtp_login.py \
-	newsletters/test_smtp_nonsense.py newsletters/test_splicing.py reports/test_csv_file.py reports/test_periods.py runs/test_words.py
+	newsletters/test_smtp_nonsense.py newsletters/test_splicing.py reports/test_charts.py reports/test_csv_file.py \
+	reports/test_formula_corpus.py reports/test_parquet_file.py reports/test_pdf_file.py reports/test_periods.py \
+	reports/test_round_trips.py reports/test_xlsx_file.py runs/test_words.py
 
 .PHONY: help run test lint faults bench
 
@@ -17,7 +19,7 @@ help:
 	@echo "make run    start everything with demo data (PORT=, DATA_DIR=, ADMIN_PASSWORD=)"
 	@echo "make test   run the tests on SQLite and on PostgreSQL"
 	@echo "make lint   style, types, import layers, migrations"
-	@echo "make bench  measures scheduling, the admin's lists and the sending against their peers (about half an hour)"
+	@echo "make bench  measures scheduling, the admin's lists, the sending and reports against their peers (about forty minutes)"
 	@echo "make faults breaks every part for hours, on SQLite and on PostgreSQL, and prints the tables"
 
 $(VENV)/.installed: requirements.txt
@@ -37,6 +39,8 @@ test: $(VENV)/.installed-dev
 		|| { echo "The browser tests need chromium; install it with: sudo apt-get install chromium" >&2; exit 1; }
 	@{ command -v postfix && command -v dovecot; } >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postfix dovecot-imapd dovecot-pop3d >/dev/null; } \
 		|| { echo "The mail tests need Postfix and Dovecot; install them with: sudo apt-get install postfix dovecot-imapd dovecot-pop3d" >&2; exit 1; }
+	@command -v soffice >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libreoffice-calc-nogui >/dev/null; } \
+		|| echo "LibreOffice is missing: the test that opens report files with it is skipped." >&2
 	$(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder
 	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder $(NO_DATABASE:%=--ignore=tests/%)
 
@@ -57,3 +61,4 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/idle.py
 	$(BIN)/python benchmarks/admin.py
 	$(BIN)/python benchmarks/send.py
+	$(BIN)/python benchmarks/reports.py

@@ -11,11 +11,11 @@ import time
 
 from django.conf import settings
 
-from newsletters import database_away, deliveries, lanes, pausing
+from newsletters import deliveries, lanes, pausing
 from newsletters.models import Issue
 from newsletters.sender import Stopped, begin
 from newsletters.smtp_replies import ServerTrouble
-from runs import stopping
+from runs import database_away, stopping
 from runs.ledger import LeaseLost, WorkerStopping
 from runs.tasks import RunContext
 

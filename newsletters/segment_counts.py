@@ -8,9 +8,9 @@ from typing import Any
 from django.db.models import Max, Min, Q, QuerySet
 
 from newsletters import segments
-from newsletters.bounded_queries import TookTooLong, within
 from newsletters.models import Segment, Subscriber
 from runs import clock, words
+from runs.bounded_queries import TookTooLong, within
 
 SECONDS = 1.5
 """How long an exact count may take while somebody looks on."""

@@ -10,7 +10,6 @@ from django.urls import reverse
 
 from newsletters import (
     bounces,
-    database_away,
     deliveries,
     helping,
     holding,
@@ -25,7 +24,7 @@ from newsletters.lanes import Hold
 from newsletters.models import Delivery, Issue, Newsletter
 from newsletters.sender import Sender, Stopped, begin, paused_words
 from newsletters.smtp_replies import ServerTrouble
-from runs import clock, words
+from runs import clock, database_away, words
 from runs.ledger import LeaseLost, RunCancelled
 from runs.models import Run
 from runs.states import State as RunState

@@ -1,20 +1,23 @@
-"""What a report definition is to become, and the one validation that every door goes through."""
+"""What a report definition is to become: every value that staff decide. What is checked of it is in draft_checks.py."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from reports.models import Condition, OnCap, Period, ReportDefinition
 
-from reports.datasets import registry
-from reports.models import MAX_RETENTION_DAYS, Period, ReportDefinition
-from reports.periods import MAX_DAYS
-from runs import names
-from schedules import zones
-
-MAX_NAME_LENGTH = 120
-MAX_ROW_CAP = 100_000_000
+_OF_OTHER_TABLES = ("notify", "recipient_users", "recipient_groups", "recipient_addresses")
+MADE_OF = (
+    "data_set", "query_id", "selection", "parameters", "period", "last_n", "fixed_first", "fixed_last", "time_zone",
+    "formats", "is_for_machines", "row_cap", "on_cap", "compares",
+)  # fmt: skip
+"""The values that decide what is made; another one of these makes another version."""
+COMPARED_BY = ("condition", "threshold_of", "threshold_is", "threshold", "rearm", "data_set", "query_id", "selection")
+"""The values that a limit is watched by; another one of these, and the watch begins anew."""
 
 
 @dataclass(frozen=True)
@@ -22,53 +25,70 @@ class ReportDraft:
     """Every value that staff decide about a report."""
 
     name: str
-    data_set: str
+    data_set: str = ""
+    query_id: int | None = None
+    """An approved query; then there is no data set."""
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     period: str = Period.LAST_WEEK
     last_n: int | None = None
+    fixed_first: date | None = None
+    fixed_last: date | None = None
     time_zone: str = "UTC"
+    formats: tuple[str, ...] = ()
+    is_for_machines: bool = False
     row_cap: int | None = None
+    on_cap: str = OnCap.INCOMPLETE
+    compares: bool = False
+    condition: str = Condition.ALWAYS
+    threshold_of: str = ""
+    threshold_is: str = ""
+    threshold: Decimal | None = None
+    rearm: Decimal | None = None
+    attach_up_to_mb: int = 0
     retention_days: int = 90
+    keep_last: int = 1
+    owner_id: int | None = None
+    """Whoever answers for it; None leaves that as it is, and a new report is its maker's."""
     notify: tuple[int, ...] = ()
     """Numbers of the users who are told when it is ready."""
+    recipient_users: tuple[int, ...] = ()
+    """Numbers of the users who get it by mail."""
+    recipient_groups: tuple[int, ...] = ()
+    """Numbers of the groups whose members get it by mail."""
+    recipient_addresses: tuple[str, ...] = ()
+    """Addresses outside that get it by mail."""
 
     @classmethod
     def of(cls, definition: ReportDefinition) -> ReportDraft:
         """The values that an existing definition has."""
-        values = {field.name: getattr(definition, field.name) for field in fields(cls)}
-        values["notify"] = tuple(definition.notify.order_by("pk").values_list("pk", flat=True))
-        return cls(**values)
+        values = {one.name: getattr(definition, one.name) for one in fields(cls) if one.name not in _OF_OTHER_TABLES}
+        values["formats"] = tuple(values["formats"]) if isinstance(values["formats"], list) else ()
+        recipients = list(definition.recipients.order_by("pk"))
+        return cls(
+            **values,
+            notify=tuple(definition.notify.order_by("pk").values_list("pk", flat=True)),
+            recipient_users=tuple(one.user_id for one in recipients if one.user_id is not None),
+            recipient_groups=tuple(one.group_id for one in recipients if one.group_id is not None),
+            recipient_addresses=tuple(one.address for one in recipients if one.address),
+        )
 
     def column_values(self) -> dict[str, Any]:
         """The values stored on the definition's own row."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        del values["notify"]
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _OF_OTHER_TABLES}
+        values |= {
+            "formats": list(self.formats),
+            "selection": dict(self.selection),
+            "parameters": dict(self.parameters),
+        }
+        if self.owner_id is None:
+            del values["owner_id"]
         return values
 
-
-def validate(draft: ReportDraft, existing: ReportDefinition | None = None) -> None:
-    """Raises ValidationError with a message per field, in plain words."""
-    errors: dict[str, str] = {}
-    _check_name(draft, existing, errors)
-    if draft.data_set not in dict(registry.choices()):
-        errors["data_set"] = "Choose what the report lists."
-    if draft.period not in Period.values:
-        errors["period"] = "Choose which days the report covers."
-    elif draft.period == Period.LAST_N_DAYS and (draft.last_n is None or not 1 <= draft.last_n <= MAX_DAYS):
-        errors["last_n"] = f"Write how many days, from 1 to {MAX_DAYS:,}."
-    try:
-        zones.zone(draft.time_zone)
-    except zones.UnknownZone as error:
-        errors["time_zone"] = str(error)
-    if draft.row_cap is not None and not 1 <= draft.row_cap <= MAX_ROW_CAP:
-        errors["row_cap"] = f"Write a number from 1 to {MAX_ROW_CAP:,}, or leave it empty for no limit."
-    if not 1 <= draft.retention_days <= MAX_RETENTION_DAYS:
-        errors["retention_days"] = f"Write how many days files are kept, from 1 to {MAX_RETENTION_DAYS:,}."
-    if errors:
-        raise ValidationError(errors)
+    def facts(self) -> dict[str, Any]:
+        """Everything, for the audit trail."""
+        return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
 
 
-def _check_name(draft: ReportDraft, existing: ReportDefinition | None, errors: dict[str, str]) -> None:
-    others = ReportDefinition.objects.all() if existing is None else ReportDefinition.objects.exclude(pk=existing.pk)
-    found = names.problem(draft.name, "report", "Deliveries, last week", max_length=MAX_NAME_LENGTH, others=others)
-    if found:
-        errors["name"] = found
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -6,14 +6,14 @@ from typing import cast
 
 from django.db import models
 
-from reports import offered, running
+from reports import endings, failures, mailing, offered, running, telling, upkeep
 from reports.datasets import registry
-from reports.datasets.deliveries_per_day import DELIVERIES_PER_DAY
-from reports.datasets.runs_by_schedule import RUNS_BY_SCHEDULE
+from reports.datasets.ours import OURS
 from reports.models import ReportDefinition
-from runs import clock
+from reports.report_links import page_of_run
+from runs import clock, duties, job_kinds
 from schedules import kinds
-from schedules.kinds import JobKind
+from schedules.kinds import JobKind, PolicyDefaults
 
 
 def describe_impact(target: models.Model) -> str:
@@ -29,9 +29,24 @@ def describe_impact(target: models.Model) -> str:
 
 def register() -> None:
     """Called once the apps are loaded."""
-    registry.register(DELIVERIES_PER_DAY)
-    registry.register(RUNS_BY_SCHEDULE)
+    for data_set in OURS:
+        registry.register(data_set)
     offered.register()
+    failures.connect()
+    duties.register("reports", upkeep.look_after)
+    duties.register("mails of reports", mailing.look_after)
+    upkeep.connect()
+    job_kinds.show_at("report", page_of_run)
+    kinds.register(
+        JobKind(
+            key=upkeep.SWEEP_KIND,
+            label="Tidying of report files",
+            perform=upkeep.perform_sweep,
+            icon="auto_delete",
+            queue="reports",
+            defaults=PolicyDefaults(time_limit_seconds=1800),
+        )
+    )
     kinds.register(
         JobKind(
             key="report",
@@ -42,5 +57,17 @@ def register() -> None:
             queue="reports",
             describe_impact=describe_impact,
             admin_permission="reports.run_report",
+            tells_who_asked=True,
         )
     )
+    for key, label, perform, icon in (
+        (mailing.KIND, "Mails of a report", mailing.perform, "outgoing_mail"),
+        (telling.KIND, "Mail to a report's owner", telling.perform, "mail"),
+    ):
+        kinds.register(
+            JobKind(
+                key=key, label=label, perform=perform, icon=icon, queue="reports", admin_permission="reports.run_report",
+                defaults=kinds.PolicyDefaults(time_limit_seconds=3600),
+            )
+        )  # fmt: skip
+    endings.connect()

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 from runs import words
 
 MAX_DAYS = 3660
+FIRST_TIME_DAYS = 7
+"""What a report since the last complete one covers when there is none yet."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,22 @@ def between(start: datetime, end: datetime, zone: str) -> Window:
     return Window(start.astimezone(clock).date(), end.astimezone(clock).date(), zone)
 
 
-def resolve(period: str, due_at: datetime, zone: str, last_n: int | None = None) -> Window:
+def resolve(
+    period: str,
+    due_at: datetime,
+    zone: str,
+    last_n: int | None = None,
+    *,
+    previous_end: datetime | None = None,
+    fixed: tuple[date | None, date | None] = (None, None),
+) -> Window:
     """The window of a period for a report that was due at ``due_at`` (aware).
 
+    ``previous_end`` is where the last complete report ended (for ``since_last``; None before the first one), ``fixed``
+    the first and the last day, both included (for ``fixed``).
+
     Raises:
-        ValueError: an unknown period, or ``last_n`` missing or out of range.
+        ValueError: an unknown period, or what it takes is missing or out of range, in words.
         zoneinfo.ZoneInfoNotFoundError: an unknown time zone (a KeyError).
     """
     today = due_at.astimezone(ZoneInfo(zone)).date()
@@ -73,7 +86,30 @@ def resolve(period: str, due_at: datetime, zone: str, last_n: int | None = None)
             if last_n is None or not 1 <= last_n <= MAX_DAYS:
                 raise ValueError(f"the number of days must be between 1 and {MAX_DAYS}")
             return Window(today - timedelta(days=last_n), today, zone)
+        case "since_last":
+            return _since(previous_end, today, zone)
+        case "fixed":
+            return _fixed(*fixed, zone)
     raise ValueError(f"unknown period {period!r}")
+
+
+def _since(previous_end: datetime | None, today: date, zone: str) -> Window:
+    if previous_end is None:
+        return Window(today - timedelta(days=FIRST_TIME_DAYS), today, zone)
+    # Of a day that an earlier report of another zone cut through, nothing is left out: the whole day counts again.
+    return Window(min(previous_end.astimezone(ZoneInfo(zone)).date(), today), today, zone)
+
+
+def _fixed(first: date | None, last: date | None, zone: str) -> Window:
+    if first is None or last is None:
+        raise ValueError("the first or the last day is missing")
+    if last < first:
+        raise ValueError("the last day lies before the first one")
+    if (last - first).days >= MAX_DAYS:
+        raise ValueError(f"it covers more than {MAX_DAYS:,} days")
+    if not 1970 <= first.year <= last.year <= 2199:
+        raise ValueError("the years must lie between 1970 and 2199")
+    return Window(first, last + timedelta(days=1), zone)
 
 
 def _day_start(day: date, zone: str) -> datetime:

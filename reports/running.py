@@ -1,26 +1,41 @@
-"""Makes a report: rows to a draft file, then file and records become visible together, or not at all."""
+"""Makes a report: rows to draft files in one pass, then files and records become visible together, or not at all."""
 
 from __future__ import annotations
 
-import uuid
-from datetime import timedelta
-from itertools import islice
-from zoneinfo import ZoneInfo
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
 
-from django.db import transaction
-from django.urls import reverse
-from django.utils.crypto import salted_hmac
-from django.utils.text import slugify
+from django.db.models import Sum
 
-from reports import storage
+from reports import (
+    charts,
+    comparison,
+    conditions,
+    copying,
+    failures,
+    opening,
+    publishing,
+    reading,
+    results,
+    rights,
+    sources,
+    storage,
+)
 from reports.datasets import registry
-from reports.models import Artefact, ReportDefinition, ReportRun
+from reports.models import Artefact, Condition, Format, OnCap, ReportDefinition, ReportRun
+from reports.outputs import CannotWrite, Outputs
 from reports.periods import Window
-from reports.writers.csv_file import write_csv
-from runs import clock, notices, words
+from reports.pouring import Pouring
+from reports.watching import Watch
+from reports.writers.writer import About
+from runs import database_away, words
 from runs.ledger import LeaseLost, RunCancelled
-from runs.models import RunEvent
 from runs.tasks import JobFailed, RunContext
+
+READINGS = 3
+"""How often a report is begun anew whose database went away in the middle."""
+download_url = publishing.download_url
 
 
 def perform(run: RunContext) -> str:
@@ -35,152 +50,158 @@ def perform(run: RunContext) -> str:
     definition = ReportDefinition.objects.filter(pk=run.target_id or 0).first()
     if definition is None:
         raise JobFailed("The report no longer exists. Edit the schedule and choose another.", may_retry=False)
-    report_run = _open(run, definition)
-    published = report_run.artefacts.filter(format=Artefact.Format.CSV).first()
-    if published is not None and storage.is_intact(storage.path_of(published.key), published.sha256):
-        run.attach(_link_label(published), download_url(published))
-        return _result(report_run, published)
+    report_run = opening.open_run(run, definition)
+    if publishing.is_published(report_run):
+        publishing.link(run, report_run)
+        return results.of(report_run)
     try:
-        artefact = _make(run, definition, report_run)
+        _make_patiently(run, definition, report_run)
     except LeaseLost:
         raise  # another attempt owns the run now, and its record
     except RunCancelled:
-        _close_failed(report_run, "It was cancelled.")
+        failures.close_cancelled(report_run)
         raise
-    except storage.StorageError as error:
-        _close_failed(report_run, str(error))
-        raise JobFailed(str(error), may_retry=False) from error
     except Exception as error:
-        _close_failed(report_run, str(error))
-        raise
-    return _result(report_run, artefact)
+        known = failures.in_words(error)
+        failures.close(report_run, str(known or error) or type(error).__name__)
+        if known is None or known is error:
+            raise
+        raise known from error
+    return results.of(report_run)
 
 
-def download_url(artefact: Artefact) -> str:
-    """The address of the permission-checked download."""
-    return reverse("admin:reports_artefact_download", args=[artefact.key])
+def _make_patiently(run: RunContext, definition: ReportDefinition, report_run: ReportRun) -> None:
+    """A database that restarts in the middle is waited for, and the report begun anew."""
+    for readings_left in reversed(range(READINGS)):
+        driver = reading.driver_connection()
+        try:
+            _make(run, definition, report_run)
+            return
+        except database_away.ERRORS as error:
+            if not readings_left or not failures.is_database_away(error, driver):
+                raise
+            database_away.wait(error, run.checkpoint)
+            run.confirm()
+            run.log("The database went away in the middle; the report is begun anew.")
 
 
-def _open(run: RunContext, definition: ReportDefinition) -> ReportRun:
-    try:
-        window = definition.window_at(run.due_at)
-    except (KeyError, ValueError) as error:
-        why = f"The days of the report cannot be worked out ({error}). Edit the report and choose them again."
-        raise JobFailed(why, may_retry=False) from error
-    report_run, _ = ReportRun.objects.get_or_create(
-        run_id=run.id,
-        defaults={
-            "definition": definition,
-            "name": definition.name,
-            "scheduled_for": run.due_at,
-            "period": window.words,
-            "window_start": window.start,
-            "window_end": window.end,
-            "time_zone": definition.time_zone,
-            "state": ReportRun.State.RUNNING,
-        },
+def _make(run: RunContext, definition: ReportDefinition, report_run: ReportRun) -> None:
+    window = publishing.frozen_window(report_run)
+    choices = sources.Choices.from_json(report_run.choices)
+    rights.require(definition, choices)
+    storage.require_room(2 * _last_size(definition))
+    run.log(f"Lists {_label(choices, definition)} for {window.words}.")
+    run.progress(0, None, "rows")
+    with ExitStack() as kept:
+        stoppers: list[Callable[[], None]] = []
+        with Watch(run, _interrupt(stoppers)) as watch:
+            try:
+                with reading.snapshot():
+                    source = sources.of(choices, window)
+                    if hasattr(source, "interrupt"):  # it reads on a connection of its own
+                        stoppers.append(source.interrupt)
+                    summary = comparison.summarise(source, _before(choices, definition, window))
+                    outputs = kept.enter_context(_outputs(run, definition, report_run, source, window))
+                    poured = _pour(definition, source, window, outputs, watch, summary)
+                summary = _completed(summary, source, window, outputs, poured)
+                outputs.end(summary)
+            except Exception:
+                run.checkpoint()  # what was interrupted failed for that reason, and not for the one it gives
+                raise
+        run.progress(outputs.row_count, outputs.row_count, "rows")
+        totals = {total["label"]: total["value"] for total in summary["totals"]}
+        before = publishing.content_before(report_run)
+        made = conditions.Made(outputs.row_count, outputs.content_sha256, before, totals)
+        publishing.publish(run, definition, report_run, outputs.done, made, summary, is_capped=poured.is_capped)
+
+
+def _interrupt(stoppers: list[Callable[[], None]]) -> Callable[[], None] | None:
+    """What ends whatever is being read; None where the reading is part of the caller's transaction."""
+    if not reading.is_own():
+        return None
+    driver = reading.driver_connection()
+    stoppers.append(lambda: reading.interrupt(driver))
+
+    def interrupt() -> None:
+        for stop in tuple(stoppers):
+            stop()
+
+    return interrupt
+
+
+def _before(choices: sources.Choices, definition: ReportDefinition, window: Window) -> sources.Source | None:
+    if not definition.compares:
+        return None
+    return sources.of(choices, comparison.window_before(definition.period, window))
+
+
+def _outputs(
+    run: RunContext, definition: ReportDefinition, report_run: ReportRun, source: sources.Source, window: Window
+) -> Outputs:
+    formats = [one for one in dict.fromkeys(definition.formats) if one in Format.values] or [Format.CSV.value]
+    is_guarded = not definition.is_for_machines
+    about = About(
+        definition.name, window.words, window.zone, publishing.made_at(report_run), is_guarded, tuple(formats)
     )
-    return report_run
+    return Outputs(
+        (run.id, run.attempt), formats, source.heads, about, run.checkpoint,
+        rows_per_part=definition.row_cap if definition.on_cap == OnCap.SPLIT else None,
+        has_content_hash=definition.condition == Condition.CHANGED,
+    )  # fmt: skip
 
 
-def _make(run: RunContext, definition: ReportDefinition, report_run: ReportRun) -> Artefact:
-    try:
-        data_set = registry.get(definition.data_set)
-    except registry.UnknownDataSet:
-        why = "What this report lists is no longer available. Edit the report and choose something else."
-        raise JobFailed(why, may_retry=False) from None
-    window = _frozen_window(report_run)
-    expected = data_set.count(window)
-    cap = definition.row_cap
-    total = min(expected, cap) if expected is not None and cap is not None else expected
-    run.log(f"Lists {data_set.label} for {window.words}.")
-    run.progress(0, total, "rows")
-    rows = data_set.rows(window)
-    with storage.DraftFile(run.id, run.attempt) as draft:
-        count = 0
-        for count in write_csv(draft, data_set.columns, islice(rows, cap), window.zone):
-            run.progress(count, total if total is None else max(total, count), "rows")
-        is_capped = cap is not None and count >= cap and next(rows, None) is not None
-        draft.seal()
-        return _publish(run, definition, report_run, draft, window, count, is_capped)
-
-
-def _publish(
-    run: RunContext,
+def _pour(
     definition: ReportDefinition,
-    report_run: ReportRun,
-    draft: storage.DraftFile,
+    source: sources.Source,
     window: Window,
-    count: int,
-    is_capped: bool,
-) -> Artefact:
-    """Everything that others see, in one transaction, while this attempt holds its run's row."""
-    now = clock.now()
-    key = _key_of(run.id, Artefact.Format.CSV)
-    values = {
-        "key": key,
-        "file_name": _file_name(definition, window, is_capped),
-        "byte_count": draft.byte_count,
-        "row_count": count,
-        "sha256": draft.sha256,
-        "created_at": now,
-        "expires_at": now + timedelta(days=definition.retention_days),
-        "deleted_at": None,
-    }
-    with transaction.atomic():
-        # The renewal locks the run's row until the commit: no other attempt can start between it and the file.
-        run.confirm()
-        draft.publish(storage.path_of(key))
-        artefact, _ = Artefact.objects.update_or_create(
-            report_run=report_run, format=Artefact.Format.CSV, defaults=values
-        )
-        report_run.state = ReportRun.State.INCOMPLETE if is_capped else ReportRun.State.SUCCEEDED
-        report_run.row_count, report_run.error = count, ""
-        report_run.save(update_fields=["state", "row_count", "error"])
-        run.attach(_link_label(artefact), download_url(artefact))
-        if is_capped:
-            run.log(_result(report_run, artefact), RunEvent.Level.WARNING)
-        _tell(run, definition, report_run, artefact)
-    return artefact
+    outputs: Outputs,
+    watch: Watch,
+    summary: dict[str, Any],
+) -> Pouring:
+    expected, cap = summary["rows"], definition.row_cap
+    if definition.on_cap == OnCap.FAIL and cap is not None and (expected or 0) > cap:
+        raise CannotWrite(_too_many(cap))
+    most = None if definition.on_cap == OnCap.SPLIT else cap
+    watch.expect(expected if most is None or expected is None else min(expected, most))
+    poured = Pouring(outputs, watch, summary, most)
+    copy = None
+    is_large = expected is None or expected >= copying.FROM_ROWS
+    if is_large and watch.is_beside and outputs.formats == [Format.CSV]:
+        copy = copying.of(source.statement(), source.heads, window.zone, not definition.is_for_machines)
+    if copy is None:
+        poured.rows(source.rows())
+    else:
+        poured.copy(copy, window.zone)
+    if poured.is_capped and definition.on_cap == OnCap.FAIL and cap is not None:
+        raise CannotWrite(_too_many(cap))
+    return poured
 
 
-def _tell(run: RunContext, definition: ReportDefinition, report_run: ReportRun, artefact: Artefact) -> None:
-    level = RunEvent.Level.WARNING if report_run.state == ReportRun.State.INCOMPLETE else RunEvent.Level.INFO
-    people = set(definition.notify.filter(is_active=True).values_list("pk", flat=True)) | {run.requested_by_id}
-    for user_id in people - {None}:
-        text = f"“{report_run.name}” is ready: {_result(report_run, artefact)}"
-        notices.tell(user_id, text, url=reverse("admin:runs_run_change", args=[run.id]), level=level)
+def _completed(
+    summary: dict[str, Any], source: sources.Source, window: Window, outputs: Outputs, poured: Pouring
+) -> dict[str, Any]:
+    """With what is only known once the rows were read."""
+    rows = summary["rows"] if poured.is_capped and summary["rows"] is not None else outputs.row_count
+    said = {"incomplete": results.incomplete(outputs.row_count, window.words)} if poured.is_capped else {}
+    return {**summary, **said, "rows": rows, "charts": charts.points(source.heads, poured.first_rows)}
 
 
-def _close_failed(report_run: ReportRun, why: str) -> None:
-    ReportRun.objects.filter(pk=report_run.pk).update(state=ReportRun.State.FAILED, error=why[:500])
+def _too_many(cap: int) -> str:
+    return (
+        f"It has more than {words.counted(cap, 'row')}, and is set to make no file then. "
+        "Choose fewer days, or allow more rows."
+    )
 
 
-def _frozen_window(report_run: ReportRun) -> Window:
-    """The window as the first attempt resolved it, whatever the definition says by now."""
-    zone = ZoneInfo(report_run.time_zone)
-    first, beyond = report_run.window_start.astimezone(zone).date(), report_run.window_end.astimezone(zone).date()
-    return Window(first, beyond, report_run.time_zone)
+def _label(choices: sources.Choices, definition: ReportDefinition) -> str:
+    if choices.query_id is not None:
+        return str(definition.query or "an SQL query")
+    return registry.get(choices.data_set).label
 
 
-def _key_of(run_id: int, file_format: str) -> uuid.UUID:
-    """The same key for every attempt of a run, so that what a killed attempt left is overwritten; not to be guessed."""
-    return uuid.UUID(bytes=salted_hmac("reports.artefact", f"{run_id}:{file_format}", algorithm="sha256").digest()[:16])
-
-
-def _file_name(definition: ReportDefinition, window: Window, is_capped: bool) -> str:
-    name = slugify(definition.name, allow_unicode=True)[:100] or "report"
-    last = max(window.first, window.beyond - timedelta(days=1))
-    days = f"{window.first}" if last == window.first else f"{window.first}_to_{last}"
-    return f"{name}_{days}{'_INCOMPLETE' if is_capped else ''}.csv"
-
-
-def _link_label(artefact: Artefact) -> str:
-    return f"Download CSV ({words.counted(artefact.row_count, 'row')})"
-
-
-def _result(report_run: ReportRun, artefact: Artefact) -> str:
-    if report_run.state == ReportRun.State.INCOMPLETE:
-        rows = words.counted(artefact.row_count, "row")
-        return f"INCOMPLETE: only the first {rows} of {report_run.period}, because the report stops at {rows}."
-    return f"{words.counted(artefact.row_count, 'row')} for {report_run.period}."
+def _last_size(definition: ReportDefinition) -> int:
+    """Of the files of its last report."""
+    last = ReportRun.objects.filter(definition=definition, state__in=publishing.PUBLISHED).order_by("-pk").first()
+    if last is None:
+        return 0
+    return int(Artefact.objects.filter(report_run=last).aggregate(size=Sum("byte_count"))["size"] or 0)

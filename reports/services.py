@@ -9,8 +9,10 @@ from typing import Any
 
 from django.db import transaction
 
-from reports.drafts import ReportDraft, validate
-from reports.models import Artefact, DownloadEvent, ReportDefinition
+from reports import access
+from reports.draft_checks import validate
+from reports.drafts import COMPARED_BY, MADE_OF, ReportDraft
+from reports.models import Artefact, DownloadEvent, ReportDefinition, ReportRecipient
 from runs import audit, clock
 from runs.audit import Actor
 from schedules import targets
@@ -24,11 +26,11 @@ def create_definition(actor: Actor, draft: ReportDraft) -> ReportDefinition:
         PermissionDenied: the actor may not add reports.
     """
     audit.require(actor, "reports.add_reportdefinition", "create a report")
-    validate(draft)
+    own_id = actor.pk if actor is not None else None
+    validate(draft, actor=actor)
     with transaction.atomic():
-        owner_id = actor.pk if actor is not None else None
-        definition = ReportDefinition.objects.create(owner_id=owner_id, **draft.column_values())
-        definition.notify.set(draft.notify)
+        definition = ReportDefinition.objects.create(**{"owner_id": own_id, **draft.column_values()})
+        _set_people(definition, draft)
         audit.record(actor, "created the report", definition, after=_facts(definition))
     return definition
 
@@ -42,14 +44,19 @@ def edit_definition(actor: Actor, definition_id: int, draft: ReportDraft) -> Rep
     """
     definition = ReportDefinition.objects.get(pk=definition_id)
     audit.require(actor, "reports.change_reportdefinition", "change the report", definition)
-    validate(draft, definition)
     with transaction.atomic():
-        definition = ReportDefinition.objects.get(pk=definition_id)
-        before = _facts(definition)
-        for name, value in draft.column_values().items():
+        definition = ReportDefinition.objects.select_for_update().get(pk=definition_id)
+        validate(draft, definition, actor=actor)
+        before, values = _facts(definition), draft.column_values()
+        changed = {name for name, value in values.items() if getattr(definition, name) != value}
+        for name, value in values.items():
             setattr(definition, name, value)
+        if changed.intersection(MADE_OF):
+            definition.version += 1
+        if changed.intersection(COMPARED_BY):
+            definition.is_past_threshold = False
         definition.save()
-        definition.notify.set(draft.notify)
+        _set_people(definition, draft)
         audit.record(actor, "changed the report", definition, before=before, after=_facts(definition))
     return definition
 
@@ -70,8 +77,8 @@ def delete_definition(actor: Actor, definition_id: int) -> None:
 
 
 def require_download(actor: Actor, artefact: Artefact) -> None:
-    """Raises PermissionDenied, and records the attempt, when the actor may not download report files."""
-    audit.require(actor, "reports.download_artefact", "download the report file", artefact)
+    """Raises PermissionDenied, and records the attempt, when the actor may not see what is in it."""
+    access.require_rows(actor, "download the report file", artefact.report_run, artefact)
 
 
 def record_download(actor: Actor, artefact: Artefact, *, ip: str | None, byte_range: str) -> None:
@@ -83,7 +90,23 @@ def record_download(actor: Actor, artefact: Artefact, *, ip: str | None, byte_ra
         audit.record(actor, "downloaded the report file", artefact, after={"part": byte_range} if byte_range else None)
 
 
+def _set_people(definition: ReportDefinition, draft: ReportDraft) -> None:
+    """Whoever stays keeps their row: it remembers who asked for no more mails."""
+    definition.notify.set(draft.notify)
+    wanted: dict[tuple[str, Any], ReportRecipient] = {}
+    for user_id in draft.recipient_users:
+        wanted["user", user_id] = ReportRecipient(definition=definition, user_id=user_id)
+    for group_id in draft.recipient_groups:
+        wanted["group", group_id] = ReportRecipient(definition=definition, group_id=group_id)
+    for address in draft.recipient_addresses:
+        wanted["address", address.lower()] = ReportRecipient(definition=definition, address=address)
+    for row in definition.recipients.all():
+        key: tuple[str, Any] = ("user", row.user_id) if row.user_id else ("group", row.group_id)
+        if wanted.pop(("address", row.address.lower()) if row.address else key, None) is None:
+            row.delete()
+    ReportRecipient.objects.bulk_create(wanted.values())
+
+
 def _facts(definition: ReportDefinition) -> dict[str, Any]:
     """The values that the audit trail keeps."""
-    draft = ReportDraft.of(definition)
-    return {**draft.column_values(), "notify": list(draft.notify)}
+    return ReportDraft.of(definition).facts()

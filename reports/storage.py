@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 from pathlib import Path
 from types import TracebackType
 from uuid import UUID
 
 from django.conf import settings
+from django.template.defaultfilters import filesizeformat
 
 
 class StorageError(Exception):
@@ -37,23 +39,43 @@ def is_intact(path: Path, sha256: str) -> bool:
         return False
 
 
+def clear_drafts(run_id: int) -> None:
+    """Removes what an attempt of the run that was killed left behind. Raises StorageError."""
+    try:
+        for leftover in folder().glob(f".run-{run_id}-*.part"):
+            leftover.unlink(missing_ok=True)
+    except OSError as error:
+        raise _in_words(error) from error
+
+
+def require_room(byte_count: int) -> None:
+    """Raises StorageError when so many bytes do not fit on the disk, before the work begins and not at its end."""
+    try:
+        free = shutil.disk_usage(folder()).free
+    except OSError as error:
+        raise _in_words(error) from error
+    if free < byte_count:
+        needed, left = filesizeformat(byte_count), filesizeformat(free)
+        raise StorageError(
+            f"The disk is almost full: the report needs about {needed}, and {left} are free. "
+            "Free some space, then run it again."
+        )
+
+
 class DraftFile:
     """A file that is being written, under a hidden name on the same file system until it is published.
 
     As a context manager it removes itself unless :meth:`publish` was called. What a killed worker leaves
-    behind is removed by the next attempt of the same run.
+    behind is removed by the next attempt of the same run (:func:`clear_drafts`).
 
     Every method raises StorageError when the disk is full or cannot be written.
     """
 
-    def __init__(self, run_id: int, attempt: int) -> None:
+    def __init__(self, run_id: int, attempt: int, format: str = "csv", part: int = 1) -> None:
         self.byte_count = 0
         self._digest = hashlib.sha256()
         try:
-            home = folder()
-            for leftover in home.glob(f".run-{run_id}-*.part"):
-                leftover.unlink(missing_ok=True)
-            self._path = home / f".run-{run_id}-{attempt}.part"
+            self._path = folder() / f".run-{run_id}-{attempt}-{format}-{part}.part"
             self._file = self._path.open("wb", buffering=256 * 1024)
         except OSError as error:
             raise _in_words(error) from error
@@ -108,6 +130,11 @@ class DraftFile:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.discard()
+
+
+def failure(error: OSError) -> StorageError:
+    """What a refusal of the disk means, for whoever else writes there."""
+    return _in_words(error)
 
 
 def _in_words(error: OSError) -> StorageError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, parse_etags
 from django.views.decorators.http import require_http_methods
 
-from reports import ranges, services, storage
+from reports import accelerated, content_types, ranges, services, storage
 from reports.models import Artefact
 from runs.pages import page
 
@@ -31,18 +31,27 @@ def download(request: HttpRequest, key: UUID) -> HttpResponseBase:
     if artefact is None:
         raise Http404("There is no such report file.")
     services.require_download(request.user, artefact)
+
+    def record(byte_range: str) -> None:
+        services.record_download(request.user, artefact, ip=_address(request), byte_range=byte_range)
+
     if not artefact.is_available:
         return _gone(request, artefact)
+    return hand_out(request, artefact, record) or _gone(request, artefact, is_missing=True)
+
+
+def hand_out(request: HttpRequest, artefact: Artefact, record: Callable[[str], None]) -> HttpResponseBase | None:
+    """The file for whoever may have it; None when it is missing or damaged. ``record`` is told which part is sent."""
     try:
-        file = storage.path_of(artefact.key).open("rb")
+        file = storage.path_of(artefact.key, artefact.format).open("rb")
     except OSError:
-        return _gone(request, artefact, is_missing=True)
+        return None
     try:
         size = os.fstat(file.fileno()).st_size
         if size != artefact.byte_count:  # somebody changed it behind our back: never hand out half a report
             file.close()
-            return _gone(request, artefact, is_missing=True)
-        response = _answer(request, artefact, file)
+            return None
+        response = _answer(request, artefact, file, record)
     except BaseException:
         file.close()
         raise
@@ -51,8 +60,15 @@ def download(request: HttpRequest, key: UUID) -> HttpResponseBase:
     return response
 
 
-def _answer(request: HttpRequest, artefact: Artefact, file: BinaryIO) -> HttpResponseBase:
+def _answer(
+    request: HttpRequest, artefact: Artefact, file: BinaryIO, record: Callable[[str], None]
+) -> HttpResponseBase:
     size, etag = artefact.byte_count, f'"{artefact.sha256}"'
+    if handed_on := accelerated.answer(storage.path_of(artefact.key, artefact.format), _content_type(artefact)):
+        if request.method == "GET":
+            record(request.headers.get("Range", "")[:60])
+        handed_on["Content-Disposition"] = content_disposition_header(True, artefact.file_name)
+        return _guarded(handed_on)
     conditional = get_conditional_response(request, etag=etag)
     if conditional is not None:
         return _with_headers(conditional, artefact, etag)
@@ -67,12 +83,10 @@ def _answer(request: HttpRequest, artefact: Artefact, file: BinaryIO) -> HttpRes
     sent = part or ranges.Part(0, size - 1)
     response: HttpResponseBase
     if request.method == "HEAD":
-        response = HttpResponse(content_type="text/csv; charset=utf-8")
+        response = HttpResponse(content_type=_content_type(artefact))
     else:
-        services.record_download(
-            request.user, artefact, ip=_address(request), byte_range=f"{part.first}-{part.last}" if part else ""
-        )
-        response = StreamingHttpResponse(_Slice(file, sent), content_type="text/csv; charset=utf-8")
+        record(f"{part.first}-{part.last}" if part else "")
+        response = StreamingHttpResponse(_Slice(file, sent), content_type=_content_type(artefact))
     if part is not None:
         response.status_code = 206
         response["Content-Range"] = f"bytes {part.first}-{part.last}/{size}"
@@ -81,9 +95,18 @@ def _answer(request: HttpRequest, artefact: Artefact, file: BinaryIO) -> HttpRes
     return _with_headers(response, artefact, etag)
 
 
+def _content_type(artefact: Artefact) -> str:
+    found = content_types.of(artefact.format)
+    return f"{found}; charset=utf-8" if found.startswith("text/") else found
+
+
 def _with_headers(response: HttpResponseBase, artefact: Artefact, etag: str) -> HttpResponseBase:
     response["ETag"] = etag
     response["Accept-Ranges"] = "bytes"
+    return _guarded(response)
+
+
+def _guarded(response: HttpResponseBase) -> HttpResponseBase:
     response["Cache-Control"] = "private, no-store"
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"

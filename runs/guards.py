@@ -1,4 +1,7 @@
-"""The formula guard: keeps spreadsheet programs from running text that a stranger typed."""
+"""The formula guard: keeps spreadsheet programs from running text that a stranger typed.
+
+:mod:`reports.guard_sql` says the same where PostgreSQL writes the lines.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,12 @@ import re
 from typing import TypeVar
 
 # The characters that start a formula (OWASP, "CSV Injection") and their full-width twins.
-_SIGNS = "=+\\-@＝＋－＠"
+SIGNS = "=+\\-@＝＋－＠"
 # Blanks, invisible characters and controls that some programs drop before they look for a formula.
-_UNSEEN = "\x00-\x08\x0b\x0c\x0e-\x20\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff"
+UNSEEN = "\x00-\x08\x0b\x0c\x0e-\x20\x7f-\xa0\xad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff"
 # At the start also TAB, CR and LF by themselves; after a line break inside the text, the signs only.
-_AT_START = re.compile(f"[{_UNSEEN}]*[{_SIGNS}\t\r\n]")
-_AFTER_BREAK = re.compile(f"(?<=[\r\n])(?=[{_UNSEEN}\t]*[{_SIGNS}])")
+_AT_START = re.compile(f"[{UNSEEN}]*[{SIGNS}\t\r\n]")
+_AFTER_BREAK = re.compile(f"(?<=[\r\n])(?=[{UNSEEN}\t]*[{SIGNS}])")
 
 Value = TypeVar("Value")
 
@@ -25,4 +28,9 @@ def guard(value: Value) -> Value | str:
     if not isinstance(value, str):
         return value
     text = f"'{value}" if _AT_START.match(value) else str(value)
-    return _AFTER_BREAK.sub("'", text) if "\n" in text or "\r" in text else text
+    return guard_breaks(text) if "\n" in text or "\r" in text else text
+
+
+def guard_breaks(text: str) -> str:
+    """An apostrophe in front of each sign that begins a later line; a second time it finds nothing more to do."""
+    return _AFTER_BREAK.sub("'", text)

@@ -72,6 +72,8 @@ class NewRun:
     """Who asked for it; None when nobody did."""
     idempotency_key: str | None = None
     retry_of_id: int | None = None
+    not_before_at: datetime | None = None
+    """No worker takes it earlier; None for at once."""
 
 
 def plan(new: NewRun) -> Run:
@@ -83,7 +85,7 @@ def plan(new: NewRun) -> Run:
     person = values.pop("requested_by")
     if person is not None:
         values |= {"requested_by_id": person.pk, "requested_by_name": str(person)[:150]}
-    values |= {"state": State.PLANNED, "next_publish_at": now}
+    values |= {"state": State.PLANNED, "next_publish_at": new.not_before_at or now}
     if key is None:
         return Run.objects.create(**values)
     run, _ = Run.objects.get_or_create(idempotency_key=key, defaults=values)

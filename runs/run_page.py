@@ -84,6 +84,7 @@ def live(request: HttpRequest, run: Run) -> dict[str, Any]:
         "pace": _pace(run, start, now),
         "pace_start": start,
         "links": run.links.all()[:LISTED],
+        "made_page": job_kinds.page_of(run.kind, request.user, run.pk),
         "timeline": timeline(run, now),
         "zone_name": timezone.get_current_timezone_name(),
         "log_from": run.started_at or run.due_at,

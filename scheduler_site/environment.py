@@ -54,6 +54,22 @@ class Environment:
     def listed(self, name: str, default: str) -> list[str]:
         return [part.strip() for part in self.text(name, default).split(",") if part.strip()]
 
+    def domains(self, name: str) -> list[str]:
+        found = [part.lower().lstrip("@") for part in self.listed(name, "")]
+        wrong = [part for part in found if "@" in part or "." not in part.strip(".") or any(map(str.isspace, part))]
+        if wrong:
+            raise ConfigurationError(
+                f"{name} has {wrong[0]!r}; write domains such as example.org, separated by commas."
+            )
+        return found
+
+    def accelerated_files(self, name: str) -> str:
+        """Whether, and how, the web server in front sends files: empty, "sendfile", or "nginx:/protected/"."""
+        value = self.text(name)
+        if value in ("", "sendfile") or (value.startswith("nginx:/") and not value.startswith("nginx://")):
+            return value
+        raise ConfigurationError(f"{name} is {value!r}; write nginx:/protected/ or sendfile, or leave it out.")
+
     def networks(self, name: str) -> list[IPv4Network | IPv6Network]:
         try:
             return [ip_network(part) for part in self.listed(name, "")]

@@ -104,6 +104,15 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": env.database(DATA_DIR)}
+# SQL that staff write runs as a role that can only read, and takes so much at most (docs/operations.md).
+REPORTS_DATABASE_URL = env.text("REPORTS_DATABASE_URL")
+if REPORTS_DATABASE_URL and not REPORTS_DATABASE_URL.startswith(("postgres://", "postgresql://")):
+    raise ConfigurationError(
+        "REPORTS_DATABASE_URL is no PostgreSQL address; write postgres://role:password@host:5432/name."
+    )
+REPORTS_SQL_SECONDS = env.number("REPORTS_SQL_SECONDS", 300, minimum=1)
+REPORTS_SQL_MAX_ROWS = env.number("REPORTS_SQL_MAX_ROWS", 5_000_000, minimum=1)
+REPORTS_SQL_MAX_MB = env.number("REPORTS_SQL_MAX_MB", 512, minimum=1)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -145,6 +154,7 @@ STATICFILES_DIRS = [BASE_DIR / "scheduler_site" / "static"]
 FILES_DIR = Path(env.text("FILES_URL", str(DATA_DIR / "files")).removeprefix("file://")).resolve()
 # Files are only ever handed out by permission-checked views; there is deliberately no MEDIA_URL route.
 MEDIA_ROOT = FILES_DIR
+FILES_ACCEL = env.accelerated_files("FILES_ACCEL")
 FIXTURE_DIRS = [BASE_DIR / "fixtures"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -161,6 +171,7 @@ EMAIL_HOST_USER = _email["EMAIL_HOST_USER"] or ""
 EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_PASSWORD"] or ""
 EMAIL_TIMEOUT = env.number("EMAIL_TIMEOUT", 60, minimum=1)
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", f"Almanac <almanac@{urlsplit(PUBLIC_URL).hostname}>")
+REPORT_DOMAINS = env.domains("REPORT_DOMAINS")  # of addresses outside that reports may be mailed to; none where empty
 SENDER_DOMAINS = env.listed("SENDER_DOMAINS", "")  # empty: that of DEFAULT_FROM_EMAIL
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 # What comes back, and what we sign (docs/operations.md).
@@ -214,6 +225,8 @@ LOGGING = {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: getattr(getattr(record, "request", None), "path", "") != "/readyz",
         },
+        # The links in mails are keys; a log is read by more people than a mail.
+        "no_tokens": {"()": "scheduler_site.logged_tokens.HideTokens"},
         # Sixteen lines a minute about canaries that are well would hide the rest.
         "no_canaries": {
             "()": "django.utils.log.CallbackFilter",
@@ -227,7 +240,11 @@ LOGGING = {
         },
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_readyz", "no_canaries"]}
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["no_readyz", "no_canaries", "no_tokens"],
+        }
     },
     "loggers": {"axes": {"level": "WARNING"}},
     "root": {"handlers": ["console"], "level": "INFO"},

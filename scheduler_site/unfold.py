@@ -48,7 +48,7 @@ UNFOLD: dict[str, Any] = {
         _static(f"{path}.css")
         for path in (
             "scheduler_site/desk", "scheduler_site/site", "scheduler_site/overview", "scheduler_site/calendar",
-            "schedules/list", "schedules/form", "schedules/detail", "runs/runs",
+            "schedules/list", "schedules/form", "schedules/detail", "runs/runs", "reports/charts",
         )
     ],
     "SCRIPTS": [
@@ -112,6 +112,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _list("Reports", "table_chart", "reports", "reportdefinition"),
                     _list("Report library", "folder_open", "reports", "artefact"),
+                    _list("SQL queries", "database", "reports", "reportquery"),
                 ],
             },
             {

@@ -73,5 +73,6 @@ urlpatterns = [
             namespace="admin",
         ),
     ),
+    path("reports/", include("reports.public_urls")),
     path("", include("newsletters.public_urls")),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -21,8 +22,9 @@ def start(
     parameters: dict[str, Any] | None = None,
     idempotency_key: str | None = None,
     max_attempts: int = 5,
+    not_before_at: datetime | None = None,
 ) -> Run:
-    """Plans a run of the kind for the target; a beat hands it to a worker within about a second.
+    """Plans a run of the kind for the target; a beat hands it to a worker within about a second, or at ``not_before_at``.
 
     Call it inside the transaction that saves the target: the run exists exactly when the target does,
     and the page that asked never waits for the broker.
@@ -42,5 +44,7 @@ def start(
             retry_delay_seconds=10,
             requested_by=requested_by,
             idempotency_key=idempotency_key,
+            due_at=not_before_at,
+            not_before_at=not_before_at,
         )
     )

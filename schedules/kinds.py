@@ -46,6 +46,9 @@ class JobKind:
     """A schedule that runs more often within an hour is pointed out before it is saved; 0 for never."""
     describe_impact: Callable[[models.Model], str] = field(default=lambda target: "")
     """What running it now would do, in words: "Sends to 200 subscribers of City news"."""
+    tells_who_asked: bool = False
+    """Whether the job itself tells whoever ran it by hand when it is ready, as long as its parameter ``tell_me`` is not
+    False; the question before such a run then asks for it."""
     admin_permission: str = ""
     """Permission (app.codename) needed, besides run_now, to schedule or start this kind."""
     defaults: PolicyDefaults = field(default_factory=PolicyDefaults)

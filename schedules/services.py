@@ -202,7 +202,9 @@ def unskip_next(actor: Actor, schedule_id: int) -> Schedule:
     return schedule
 
 
-def run_now(actor: Actor, schedule_id: int, *, idempotency_key: str | None = None) -> Run:
+def run_now(
+    actor: Actor, schedule_id: int, *, idempotency_key: str | None = None, parameters: dict[str, Any] | None = None
+) -> Run:
     """Starts it once, now, also while it is paused; its clock is not touched.
 
     The same ``idempotency_key`` (one per rendered form) gives the same run, so a double click runs once.
@@ -223,6 +225,7 @@ def run_now(actor: Actor, schedule_id: int, *, idempotency_key: str | None = Non
                 trigger=Trigger.MANUAL,
                 requested_by=actor,
                 idempotency_key=key,
+                parameters=parameters or {},
             )
         )
         audit.record(actor, "started the schedule now", schedule, after={"run": run.pk})

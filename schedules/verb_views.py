@@ -125,9 +125,12 @@ def run_now(request: HttpRequest, schedule_id: int) -> HttpResponse:
     """Names what will happen and how many it concerns; starts it when that is confirmed, once per shown question."""
     schedule = visible(request, schedule_id, "schedules.run_schedule")
     back = _back(request, schedule)
+    kind = schedule.job_kind
+    tells = kind is not None and kind.tells_who_asked
     if key := _form_key(request):
+        parameters = {"tell_me": "tell_me" in request.POST} if tells else None
         try:
-            run = services.run_now(request.user, schedule.pk, idempotency_key=key)
+            run = services.run_now(request.user, schedule.pk, idempotency_key=key, parameters=parameters)
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
             return questions.leave(request, back)
@@ -140,6 +143,7 @@ def run_now(request: HttpRequest, schedule_id: int) -> HttpResponse:
         "target": schedule.target(),
         "choose_another": targets.CHOOSE_ANOTHER,
         "form_key": uuid.uuid4().hex,
+        "tells_who_asked": tells,
         "title": f"Run “{schedule}” now",
     }
     return questions.ask(request, "schedules/run_now.html", context, back=back)

@@ -19,7 +19,7 @@ from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.utils.dateparse import parse_datetime
 
-from runs import alerts, clock
+from runs import alerts, clock, duties
 from runs.models import Heartbeat
 from schedules import expectations, findings
 from schedules.findings import Finding as Finding
@@ -79,7 +79,10 @@ def examine(now: datetime) -> Report:
 def run_check() -> list[Finding] | None:
     """One check by whichever process is first in each period; None when it was another one's turn."""
     now = clock.now()
-    return act(now) if _take_turn(now) else None
+    if not _take_turn(now):
+        return None
+    duties.see_to_all(now)
+    return act(now)
 
 
 def act(now: datetime) -> list[Finding]:

@@ -17,6 +17,7 @@ HOUSES = 2
 """Browser walks share so many houses: a house of its own for each process would take more time than the walks."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A stable sort: within a file, and among the short ones, the order stays."""
     items.sort(key=lambda item: next((n for n, begin in enumerate(LONG) if item.nodeid.startswith(begin)), len(LONG)))

@@ -11,8 +11,10 @@ from django.apps import apps
 from django.db.models import Count, QuerySet
 from django.db.models.functions import TruncDate
 
-from reports.datasets.registry import DataSet, Row
+from reports.datasets.registry import Column, DataSet, Kind, Row, Total
 from reports.periods import Window
+
+_COUNTED = (Total.SUM, Total.AVERAGE, Total.LEAST, Total.MOST)
 
 
 def rows(window: Window) -> Iterator[Row]:
@@ -43,7 +45,13 @@ def _per_day(queryset: QuerySet[Any], moment: str, window: Window) -> dict[date,
 DELIVERIES_PER_DAY = DataSet(
     key="deliveries_per_day",
     label="Deliveries and subscribers per day",
-    columns=("Day", "Sent", "Failed", "New subscribers"),
+    description="One row for each day, also those on which nothing happened: mails sent and failed, people who joined.",
+    columns=(
+        Column("day", "Day", Kind.DATE),
+        Column("sent", "Sent", Kind.INTEGER, totals=_COUNTED),
+        Column("failed", "Failed", Kind.INTEGER, totals=_COUNTED),
+        Column("new", "New subscribers", Kind.INTEGER, totals=_COUNTED),
+    ),
     rows=rows,
     count=count,
 )

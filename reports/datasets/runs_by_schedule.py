@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from django.db.models import F, Max, Q, QuerySet, Sum
 
-from reports.datasets.registry import DataSet, Row
+from reports.datasets.registry import Column, DataSet, Kind, Row, Total
 from reports.periods import Window
 from runs.models import Run
 from runs.states import State
@@ -40,7 +40,11 @@ def _due(window: Window) -> QuerySet[Run]:
 RUNS_BY_SCHEDULE = DataSet(
     key="runs_by_schedule",
     label="Runs by schedule",
-    columns=("Schedule", "Succeeded", "Failed", "Skipped", "Missed", "Cancelled"),
+    description="One row for each schedule: how many of its runs went well, failed, were skipped, missed or cancelled.",
+    columns=(
+        Column("schedule", "Schedule"),
+        *(Column(state.value, state.label, Kind.INTEGER, totals=(Total.SUM, Total.MOST)) for state in _SHOWN),
+    ),
     rows=rows,
     count=count,
 )

@@ -48,7 +48,7 @@ def started(data_dir: Path, *options: str) -> Iterator[House]:
     port = free_port()
     dropped = ("BROKER_URL", "EMAIL_URL", "PUBLIC_URL", "DATABASE_URL", "SECRET_KEY", "DJANGO_SETTINGS_MODULE")
     environment = {name: value for name, value in os.environ.items() if name not in dropped}
-    environment |= {"DATA_DIR": str(data_dir), "ADMIN_PASSWORD": PASSWORD}
+    environment |= {"DATA_DIR": str(data_dir), "ADMIN_PASSWORD": PASSWORD, "REPORT_DOMAINS": "partner.example"}
     log = data_dir / "up.log"
     with log.open("wb") as file:
         process = subprocess.Popen(

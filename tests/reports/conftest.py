@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,11 @@ from runs import clock, ledger
 from runs.models import Run
 from runs.states import Trigger
 from runs.tasks import RunContext
+from schedules import services as schedules
+from schedules.drafts import ScheduleDraft
+from schedules.models import Schedule
+from tests.newsletters.smtp_server import SmtpServer
+from tests.reports.mail_house import PUBLIC_URL, House
 
 # Thursday; last week in Berlin is Monday 9 to Sunday 15 November.
 DUE = datetime.fromisoformat("2026-11-19T09:00:00+01:00")
@@ -91,5 +96,42 @@ def sign_in() -> Callable[[User], Client]:
         client = Client()
         client.force_login(user)
         return client
+
+    return make
+
+
+@pytest.fixture
+def reader(staff: Callable[..., User]) -> Callable[[str], User]:
+    """A member of staff who may have reports, with an address."""
+
+    def make(name: str) -> User:
+        user = staff(name, "reports.view_artefact", "reports.download_artefact")
+        User.objects.filter(pk=user.pk).update(email=f"{name}@example.org")
+        return User.objects.get(pk=user.pk)
+
+    return make
+
+
+@pytest.fixture
+def house(settings: Any, monkeypatch: pytest.MonkeyPatch, db: None) -> Iterator[House]:
+    server = SmtpServer().start()
+    settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", server.port, 5
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.DEFAULT_FROM_EMAIL, settings.PUBLIC_URL = "City Desk <desk@example.org>", PUBLIC_URL
+    settings.REPORT_DOMAINS, settings.LEASE_SECONDS = ["partner.example"], 3600
+    yield House(server, monkeypatch)
+    server.stop()
+
+
+@pytest.fixture
+def make_schedule() -> Callable[..., Schedule]:
+    """A schedule that makes the report."""
+
+    def make(definition: ReportDefinition, name: str, expression: str, *, paused: bool = False) -> Schedule:
+        draft = ScheduleDraft.for_kind(
+            "report", name=name, target_id=definition.pk, expression=expression, time_zone="Europe/Berlin"
+        )
+        schedule = schedules.create_schedule(None, draft)
+        return schedules.pause_schedule(None, schedule.pk, reason="x") if paused else schedule
 
     return make

@@ -64,11 +64,13 @@ def test_the_form_says_what_is_wrong(
 
 def test_the_page_of_a_report_shows_what_it_would_hold(boss: Client, definition: ReportDefinition) -> None:
     page = boss.get(f"/admin/reports/reportdefinition/{definition.pk}/change/").content.decode()
-    assert "A report made now covers these days" in page and "New subscribers" in page
+    url = f"/admin/reports/reportdefinition/preview/?report={definition.pk}"
+    assert url in page
+    shown = boss.post(url, FORM).content.decode()
+    assert "A report made now covers these days" in shown and "New subscribers" in shown
     ReportDefinition.objects.update(data_set="gone")
-    assert (
-        "no longer available" in boss.get(f"/admin/reports/reportdefinition/{definition.pk}/change/").content.decode()
-    )
+    page = boss.get(f"/admin/reports/reportdefinition/{definition.pk}/change/").content.decode()
+    assert "No longer available" in page
 
 
 def test_the_pages_open(boss: Client, definition: ReportDefinition, claim: Callable[..., RunContext]) -> None:
@@ -77,14 +79,14 @@ def test_the_pages_open(boss: Client, definition: ReportDefinition, claim: Calla
     assert "Deliveries and subscribers per day" in boss.get("/admin/reports/reportdefinition/").content.decode()
     assert boss.get("/admin/reports/reportdefinition/add/").status_code == 200
     for path in ("/admin/reports/artefact/", f"/admin/reports/artefact/{artefact.pk}/change/"):
-        page = boss.get(path).content.decode()
+        page = boss.get(path, follow=True).content.decode()
         assert running.download_url(artefact) in page and "9 to 15 November 2026" in page
-    assert boss.get("/admin/reports/artefact/?q=numb").status_code == 200
+    assert boss.get("/admin/reports/artefact/?name=numb").status_code == 200
 
 
 def test_nobody_edits_the_library(boss: Client, definition: ReportDefinition, claim: Callable[..., RunContext]) -> None:
     running.perform(claim(definition))
-    assert boss.post(f"/admin/reports/artefact/{Artefact.objects.get().pk}/change/", {}).status_code == 403
+    assert boss.post(f"/admin/reports/artefact/{Artefact.objects.get().pk}/change/", {}).status_code == 405
     assert boss.get("/admin/reports/artefact/add/").status_code == 403
 
 

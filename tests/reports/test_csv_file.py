@@ -7,12 +7,20 @@ from decimal import Decimal
 from pathlib import Path
 
 from reports import storage
-from reports.writers.csv_file import write_csv
+from reports.datasets.registry import Kind
+from reports.sources import Head
+from reports.writers.csv_file import CsvWriter
+from reports.writers.writer import About
+
+HEADS = [Head("a", "A", Kind.TEXT), Head("b", "B", Kind.TEXT)]
+ABOUT = About("Numbers", "1 November 2026", "Europe/Berlin", datetime(2026, 11, 2, tzinfo=timezone.utc))
 
 
 def _write(path: Path, rows: list[tuple[object, ...]]) -> storage.DraftFile:
     with storage.DraftFile(1, 1) as draft:
-        list(write_csv(draft, ["A", "B"], rows, "Europe/Berlin"))
+        writer = CsvWriter(draft, HEADS, ABOUT)
+        writer.write(rows)
+        writer.end({})
         draft.seal()
         draft.publish(path)
         return draft
@@ -34,13 +42,8 @@ def test_what_was_written_is_read_again(files_dir: Path) -> None:
         ]  # fmt: skip
 
 
-def test_it_reports_progress_batch_by_batch(files_dir: Path) -> None:
-    with storage.DraftFile(1, 1) as draft:
-        assert list(write_csv(draft, ["N"], ((n,) for n in range(1234)), "UTC")) == [500, 1000, 1234]
-
-
 def test_a_draft_that_is_not_published_leaves_nothing(files_dir: Path) -> None:
     with storage.DraftFile(1, 1) as draft:
         draft.write(b"half")
-        assert [path.name for path in files_dir.iterdir()] == [".run-1-1.part"]
+        assert [path.name for path in files_dir.iterdir()] == [".run-1-1-csv-1.part"]
     assert list(files_dir.iterdir()) == []

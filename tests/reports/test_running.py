@@ -16,8 +16,9 @@ from django.db import connection
 from django.utils import timezone
 
 from newsletters.models import Delivery, Issue, Newsletter, Subscriber
-from reports import running, storage
+from reports import deliveries, opening, running, storage
 from reports.datasets import registry
+from reports.datasets.registry import Column, Kind
 from reports.models import Artefact, ReportDefinition, ReportRun
 from reports.periods import Window
 from runs import ledger
@@ -46,7 +47,12 @@ def instant(text: str) -> datetime:
 def wide() -> Iterator[None]:
     """A data set of 100,000 rows, some megabytes."""
     registry.register(
-        registry.DataSet("wide", "Wide", ("N", "Text"), lambda window: ((n, "x" * 50) for n in range(100_000)))
+        registry.DataSet(
+            "wide",
+            "Wide",
+            (Column("n", "N", Kind.INTEGER), Column("text", "Text")),
+            rows=lambda window: ((n, "x" * 50) for n in range(100_000)),
+        )
     )
     yield
     registry._registry.pop("wide")
@@ -191,7 +197,7 @@ def test_an_attempt_that_loses_its_lease_at_the_last_moment_publishes_nothing(
         yield (1,)
         claim(run=old)  # another worker takes the run while the last row is being read
 
-    registry.register(registry.DataSet("stolen", "Stolen", ("N",), rows))
+    registry.register(registry.DataSet("stolen", "Stolen", (Column("n", "N", Kind.INTEGER),), rows=rows))
     try:
         old = claim(define(data_set="stolen"))
         old.progress(0)  # reports are spaced by a second, so nothing but the final check can notice
@@ -210,7 +216,7 @@ def test_file_record_link_and_notices_appear_together_or_not_at_all(
 
     run = claim(definition)
     with monkeypatch.context() as patch, pytest.raises(RuntimeError):
-        patch.setattr(running, "_tell", break_down)
+        patch.setattr(deliveries, "plan", break_down)
         running.perform(run)
     assert not Artefact.objects.exists() and not RunLink.objects.exists()
     assert ReportRun.objects.get().state == "failed"
@@ -224,14 +230,14 @@ def test_a_cancelled_run_publishes_nothing(definition: ReportDefinition, claim: 
     with pytest.raises(ledger.RunCancelled):
         running.perform(run)
     assert not Artefact.objects.exists() and list(files_dir.glob("*")) == []
-    assert (ReportRun.objects.get().state, ReportRun.objects.get().error) == ("failed", "It was cancelled.")
+    assert (ReportRun.objects.get().state, ReportRun.objects.get().error) == ("cancelled", "It was cancelled.")
 
 
 def test_the_window_stays_that_of_the_first_attempt(
     definition: ReportDefinition, claim: Claim, files_dir: Path
 ) -> None:
     run = claim(definition)
-    running._open(run, definition)
+    opening.open_run(run, definition)
     ReportDefinition.objects.update(period="yesterday")
     assert running.perform(claim(run=run)) == "7 rows for 9 to 15 November 2026, Europe/Berlin."
 
@@ -326,7 +332,8 @@ def rows(window):
         yield (n, "x" * 50)
     print("half way", flush=True)
     time.sleep(60)
-registry.register(registry.DataSet("wide", "Wide", ("N", "Text"), rows))
+columns = (registry.Column("n", "N", registry.Kind.INTEGER), registry.Column("text", "Text"))
+registry.register(registry.DataSet("wide", "Wide", columns, rows=rows))
 running.perform(RunContext(ledger.claim(int(sys.argv[3]), "to be killed")))
 """
 

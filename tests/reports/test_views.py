@@ -142,6 +142,7 @@ def test_a_file_that_is_no_longer_kept_is_explained(client: Client, url: str, ar
     match case:
         case "expired":
             Artefact.objects.update(expires_at=now - timedelta(hours=2))
+            ReportDefinition.objects.update(keep_last=0)
         case "deleted":
             Artefact.objects.update(deleted_at=now)
         case "missing":

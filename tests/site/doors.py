@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Any
 
+from reports.queries import approval as query_approval
 from runs import queue_pauses
 from runs.models import StaffSettings
 from schedules import desk_pause
@@ -25,7 +27,7 @@ MODELS = (
     "auth_user", "auth_group", "schedules_holidaycalendar", "schedules_schedule", "newsletters_list",
     "newsletters_subscriber", "newsletters_segment", "newsletters_subscriberfield", "newsletters_suppression", "newsletters_image",
     "newsletters_newsletter", "newsletters_lettertemplate", "newsletters_importjob", "newsletters_bouncemailbox",
-    "reports_reportdefinition", "cleanup_cleanuppolicy", "cleanup_hold", *_READ_ONLY,
+    "reports_reportdefinition", "reports_reportquery", "cleanup_cleanuppolicy", "cleanup_hold", *_READ_ONLY,
 )  # fmt: skip
 CLOSED = {
     *(f"admin:{model}_add" for model in _READ_ONLY if model != "newsletters_issue"),
@@ -55,7 +57,8 @@ READS = {
     "admin:newsletters_newsletter_checks", "admin:newsletters_image_pick", "newsletters:image",
     "admin:newsletters_issue_recipients",
     "admin:newsletters_issue_add",  # leads to the page where an issue is begun
-    "admin:reports_artefact_download", "admin:cleanup_cleanuppolicy_detail",
+    "admin:reports_artefact_download", "admin:reports_reportrun_changelist", "admin:reports_reportrun_change", "admin:cleanup_cleanuppolicy_detail",
+    "reports:link_file",  # a signed address that dies soon
 }  # fmt: skip
 QUESTIONS = {
     "admin:schedules_schedule_backfill",  # lists the due times of a stretch
@@ -99,6 +102,10 @@ def _schedule(world: World) -> Data:
     return {"what": f"cleanup:{world['policy'].pk}", "name": "Another", "expression": "0 4 * * *"}
 
 
+def _later(world: World) -> Data:
+    return {"until": (date.today() + timedelta(days=100)).isoformat()}
+
+
 def _newsletter(world: World) -> Data:
     return {"name": "Another letter", "subject": "News", "body": "Hello", "lists": [world["list"].pk]}
 
@@ -106,6 +113,7 @@ def _newsletter(world: World) -> Data:
 _RULE = {"r.0.about": "subscribed", "r.0.op": "last", "r.0.value": "30"}
 SEND = "newsletters.send_newsletter"
 IMPORT = "newsletters.change_importjob"
+APPROVE_QUERY = "reports.approve_reportquery"
 VIEW, PAUSE, RUN = "schedules.view_schedule", "schedules.pause_schedule", "schedules.run_schedule"
 PASSWORDS = {"password1": "a-long-secret-1", "password2": "a-long-secret-1", "usable_password": "true"}
 
@@ -238,7 +246,24 @@ DOORS: dict[str, Door] = {
     "admin:newsletters_importjob_cancel": Door((IMPORT,), row="stopped_import"),
     "admin:newsletters_importjob_delete_file": Door((IMPORT,), row="new_import"),
     # Reports and cleanup.
+    "admin:reports_sharelink_revoke": Door(("reports.change_reportdefinition",), row="share_link"),
+    "admin:reports_reportrun_mail_again": Door(("reports.run_report",), row="missed_report"),
     **_model("reports_reportdefinition", "report", add={"name": "More", "data_set": "deliveries_per_day"}, change={"name": "X"}),
+    "admin:reports_reportdefinition_panel": Door(("reports.add_reportdefinition",), {"do": "add-filter"}, leaves_entry=False),
+    "admin:reports_reportdefinition_preview": Door(
+        ("reports.view_reportdefinition", "reports.add_reportdefinition"), {"data_set": "deliveries_per_day"}, leaves_entry=False,
+    ),
+    **_model("reports_reportquery", "spare_query", add={"name": "More", "sql": "SELECT 1"}, change={"name": "X", "sql": "SELECT 2"}),
+    "admin:reports_reportquery_approve": Door(
+        (APPROVE_QUERY,), lambda world: {"note": "", "seen": query_approval.current(world["waiting_query"])}, "waiting_query"
+    ),
+    "admin:reports_reportquery_refuse": Door(
+        (APPROVE_QUERY,), lambda world: {"note": "x", "seen": query_approval.current(world["waiting_query"])}, "waiting_query"
+    ),
+    "admin:reports_reportrun_cancel": Door(("runs.cancel_run",), row="waiting_report"),
+    "admin:reports_reportrun_again": Door(("reports.run_report",), {"form_key": "b" * 32}, "made_report"),
+    "admin:reports_reportrun_extend": Door(("reports.change_artefact",), _later, "made_report"),
+    "admin:reports_reportrun_delete_files": Door(("reports.delete_artefact",), {"reason": "x"}, "made_report"),
     **_model("cleanup_cleanuppolicy", "policy", add={"name": "More", "targets": ["sessions"], "days": 60}, change={"name": "X"}),
     "admin:cleanup_cleanuppolicy_delete": Door(
         ("cleanup.delete_cleanuppolicy",), {"post": "yes"}, "policy", is_form=True,
@@ -263,11 +288,14 @@ PUBLIC = {
     "newsletters:subscribe_embedded": "anybody; it can only ask for one mail to an address",
     "newsletters:ask_for_page": "anybody, from our own form",
     "newsletters:feedback": "anybody, from our own form",
+    # People outside who get reports.
+    "reports:link": "a random token, mailed; it can be taken back",
+    "reports:leave": "a signed token is the authority; mail programs post without cookies (RFC 8058)",
 }
 """Doors for people without an account, and what lets them in."""
 WITHOUT_TOKEN = {
     "newsletters:unsubscribe", "newsletters:confirm", "newsletters:preferences", "newsletters:new_address",
-    "newsletters:my_data", "newsletters:erase",
+    "newsletters:my_data", "newsletters:erase", "reports:link", "reports:leave",
 }  # fmt: skip
 """Doors whose address holds the token."""
 FROM_ELSEWHERE = {"newsletters:subscribe_embedded"}

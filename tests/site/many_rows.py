@@ -32,7 +32,7 @@ from newsletters.models import (
     Subscription,
     Suppression,
 )
-from reports.models import Artefact, ReportDefinition, ReportRun
+from reports.models import Artefact, DownloadEvent, ReportDefinition, ReportQuery, ReportRun
 from runs import clock
 from runs.models import Alert, AuditEntry, Run, RunEvent
 from schedules.models import HolidayCalendar, Schedule
@@ -201,6 +201,15 @@ def definitions(numbers: range) -> object:
     )
 
 
+def queries(numbers: range) -> object:
+    who = User.objects.first()
+    made = ReportQuery.objects.bulk_create(
+        ReportQuery(name=f"Query {n}", sql="SELECT 1", author=who, approved_by=who, approved_at=AT, approved_sha256="x")
+        for n in numbers
+    )
+    return ReportDefinition.objects.bulk_create(ReportDefinition(name=f"Of {one}", query=one) for one in made)
+
+
 def artefacts(numbers: range) -> object:
     made = ReportRun.objects.bulk_create(
         ReportRun(name="Numbers", run_id=n, scheduled_for=AT, period="x", window_start=AT, window_end=AT)
@@ -210,6 +219,29 @@ def artefacts(numbers: range) -> object:
         Artefact(report_run=one, file_name="x.csv", byte_count=1, row_count=1, sha256="0" * 64, expires_at=AT)
         for one in made
     )
+
+
+def report_runs(numbers: range) -> object:
+    """Each made again of the first, with several files."""
+    now = clock.now()
+    runs = Run.objects.bulk_create(Run(kind="report", due_at=now, trigger="manual") for _ in numbers)
+    report, _ = ReportDefinition.objects.get_or_create(name="Numbers", data_set="deliveries_per_day")
+    first = ReportRun.objects.order_by("pk").first()
+    made = ReportRun.objects.bulk_create(
+        ReportRun(
+            definition=report, name="Numbers", run_id=run.pk, scheduled_for=AT, period="x", window_start=AT, window_end=AT,
+            state="succeeded", again_of=first,
+        )
+        for run in runs
+    )  # fmt: skip
+    files = Artefact.objects.bulk_create(
+        Artefact(
+            report_run=one, format=kind, file_name=f"x.{kind}", byte_count=1, row_count=1, sha256="0" * 64, expires_at=now
+        )
+        for one in made
+        for kind in ("csv", "pdf")
+    )  # fmt: skip
+    return DownloadEvent.objects.bulk_create(DownloadEvent(artefact=files[0]) for _ in numbers)
 
 
 def policies(numbers: range) -> object:
@@ -230,5 +262,5 @@ ROWS: dict[type[Model], Rows] = {
     User: users, Group: groups, HolidayCalendar: calendars, Schedule: schedules, Run: runs, Alert: alerts,
     AuditEntry: entries, Subscriber: subscribers, List: lists, Suppression: suppressions, Image: images,
     SubscriberField: fields, Segment: segments, LetterTemplate: layouts, ImportJob: imports, BounceMailbox: mailboxes, Newsletter: newsletters, Issue: issues, Delivery: deliveries, FeedbackMessage: feedback,
-    ReportDefinition: definitions, Artefact: artefacts, CleanupPolicy: policies, Hold: holds,
+    ReportDefinition: definitions, ReportQuery: queries, Artefact: artefacts, ReportRun: report_runs, CleanupPolicy: policies, Hold: holds,
 }  # fmt: skip

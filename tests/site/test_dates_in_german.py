@@ -72,7 +72,7 @@ def pages(house: Client) -> list[str]:
         "schedules_holidaycalendar_change": HolidayCalendar.objects.get(), "runs_run_change": run,
         "runs_auditentry_change": AuditEntry.objects.order_by("pk")[1], "newsletters_issue_change": issue,
         "newsletters_subscriber_change": reader, "newsletters_feedbackmessage_change": feedback,
-        "newsletters_newsletter_change": issue.newsletter, "reports_artefact_change": artefact,
+        "newsletters_newsletter_change": issue.newsletter, "reports_reportrun_change": artefact.report_run,
         "reports_reportdefinition_change": ReportDefinition.objects.all()[0],
         "auth_user_change": User.objects.get(username="boss"),
     }  # fmt: skip

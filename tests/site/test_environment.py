@@ -25,6 +25,7 @@ def read(name: str, tmp_path: Path) -> object:
         "SECRET_KEY": lambda: env.secret_key(tmp_path, debug=False),
         "LEASE_SECONDS": lambda: env.number("LEASE_SECONDS", 60, minimum=2),
         "DEBUG": lambda: env.flag("DEBUG", default=False),
+        "FILES_ACCEL": lambda: env.accelerated_files("FILES_ACCEL"),
     }
     return readers[name]()
 
@@ -42,6 +43,8 @@ WRONG = [
     ("LEASE_SECONDS", "soon", "whole number"),
     ("LEASE_SECONDS", "1", "at least 2"),
     ("DEBUG", "perhaps", "write 1 or 0"),
+    ("FILES_ACCEL", "apache", "write nginx:/protected/"),
+    ("FILES_ACCEL", "nginx:https://x", "write nginx:/protected/"),
 ]
 
 

@@ -17,6 +17,7 @@ from django.urls import reverse
 
 from cleanup.models import CleanupPolicy
 from newsletters.models import Delivery, Image, Issue, List, Subscriber
+from reports.models import ReportRun
 from runs.models import Alert, AuditEntry, Run
 from scheduler_site import feed, urls
 from schedules.models import Schedule
@@ -42,6 +43,7 @@ PAGES: dict[str, tuple[type[Model], Callable[[], list[object]]]] = {
     "admin:newsletters_issue_recipients": (Delivery, lambda: [_first(Issue)]),
     "admin:newsletters_subscriber_detail": (Subscriber, lambda: [_first(Subscriber)]),
     "admin:newsletters_image_pick": (Image, list), "admin:sign_up_form": (List, list),
+    "admin:reports_reportrun_change": (ReportRun, lambda: [_first(ReportRun)]),
     "admin:cleanup_cleanuppolicy_detail": (Run, lambda: [_first(CleanupPolicy)]),
 }  # fmt: skip
 MORE = {"calendar_ics": 16}
@@ -49,7 +51,7 @@ MORE = {"calendar_ics": 16}
 NOT_OF_ROWS = {
     "healthz", "readyz", "metrics", "admin:app_list", "admin:autocomplete", "admin:jsi18n", "admin:view_on_site",
     "admin:password_change_done", "admin:mailbox", "admin:mailbox_mail", "admin:mailbox_source",
-    "admin:newsletters_image_file", "admin:reports_artefact_download", "admin:newsletters_image_change",
+    "admin:newsletters_image_file", "admin:reports_artefact_download", "reports:link_file", "admin:newsletters_image_change",
     "admin:newsletters_suppression_change", "admin:newsletters_delivery_change", "admin:reports_artefact_change",
     "admin:newsletters_feedbackmessage_change", "admin:cleanup_hold_change", "admin:newsletters_newsletter_checks",
     "admin:newsletters_newsletter_feed", "admin:newsletters_newsletter_feed_link", "newsletters:image", "newsletters:click", "newsletters:view",

@@ -1,4 +1,4 @@
-"""The database is away for a moment (a restart, a failover): the mail server and the journal are not."""
+"""The database is away for a moment (a restart, a failover); what is being worked on can wait for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRY_EVERY_SECONDS = 1
 
 def wait(error: Exception, checkpoint: Callable[[], None]) -> None:
     """Returns when the database answers again; raises the error when it does not for long."""
-    logger.warning("the database does not answer (%s); nothing is sent until it does", error)
+    logger.warning("the database does not answer (%s); waiting until it does", error)
     deadline = time.monotonic() + LONGEST_SECONDS
     while True:
         connection.close()

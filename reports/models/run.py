@@ -1,76 +1,25 @@
-"""What a report is (definition), one making of it (report run), the file it made (artefact), and who took that."""
+"""One making of a report, the files it made, and who took them."""
 
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 from typing import ClassVar
 
 from django.conf import settings
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from reports import periods
-from reports.periods import Window
-
-MAX_RETENTION_DAYS = 3650
+from reports.models.definition import COMPLETE, ReportDefinition
 
 
-class Period(models.TextChoices):
-    """Which days a report covers, counted from the moment it was due, in its own time zone."""
+class Format(models.TextChoices):
+    """The formats a report can be written in."""
 
-    YESTERDAY = "yesterday", "Yesterday"
-    LAST_WEEK = "last_week", "Last week (Monday to Sunday)"
-    LAST_MONTH = "last_month", "Last month"
-    MONTH_TO_DATE = "month_to_date", "This month so far (without today)"
-    LAST_N_DAYS = "last_n_days", "The last days (without today)"
-
-
-class DefinitionManager(models.Manager["ReportDefinition"]):
-    """Finds a report by its name."""
-
-    def get_by_natural_key(self, name: str) -> ReportDefinition:
-        return self.get(name=name)
-
-
-class ReportDefinition(models.Model):
-    """What is counted, for which days, and who hears about it. When it is made is its schedules' business."""
-
-    name = models.CharField(max_length=120, unique=True)
-    data_set = models.CharField("what it lists", max_length=60)
-    period = models.CharField("days", max_length=20, choices=Period.choices, default=Period.LAST_WEEK)
-    last_n = models.PositiveSmallIntegerField("number of days", null=True, blank=True)
-    time_zone = models.CharField(max_length=64, default="UTC")
-    row_cap = models.PositiveIntegerField(
-        "at most this many rows", null=True, blank=True, validators=[MinValueValidator(1)]
-    )
-    retention_days = models.PositiveSmallIntegerField(
-        "keep files for (days)", default=90, validators=[MinValueValidator(1), MaxValueValidator(MAX_RETENTION_DAYS)]
-    )
-    notify = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="+", verbose_name="tell")
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    changed_at = models.DateTimeField("last changed", auto_now=True)
-
-    objects = DefinitionManager()
-
-    class Meta:
-        ordering: ClassVar = ["name"]
-        verbose_name = "report"
-        permissions: ClassVar = [("run_report", "Can schedule a report, or run it now")]
-
-    def __str__(self) -> str:
-        return self.name
-
-    def natural_key(self) -> tuple[str]:
-        return (self.name,)
-
-    def window_at(self, due_at: datetime) -> Window:
-        """The days it covers when it is due at that instant. Raises ValueError or KeyError when it cannot be read."""
-        return periods.resolve(self.period, due_at, self.time_zone, self.last_n)
+    CSV = "csv", "CSV"
+    XLSX = "xlsx", "Excel (XLSX)"
+    JSONL = "jsonl", "JSON Lines"
+    PARQUET = "parquet", "Parquet"
+    PDF = "pdf", "PDF"
 
 
 class ReportRun(models.Model):
@@ -81,13 +30,29 @@ class ReportRun(models.Model):
         RUNNING = "running", "Being made"
         SUCCEEDED = "succeeded", "Complete"
         INCOMPLETE = "incomplete", "Incomplete"
+        SKIPPED = "skipped", "Made, not sent"
         FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
 
     definition = models.ForeignKey(
         ReportDefinition, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs"
     )
     name = models.CharField("report", max_length=120)
     run_id = models.BigIntegerField(unique=True, help_text="The run in the ledger; history outlives it.")
+    again_of = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Made again for its window.",
+    )
+    version = models.PositiveIntegerField(default=1, help_text="Of the definition.")
+    choices = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What the definition said when it was made: data set, selection, parameters.",
+    )
     scheduled_for = models.DateTimeField("for")
     period = models.CharField("period", max_length=120, help_text="The window in words.")
     window_start = models.DateTimeField("from")
@@ -95,24 +60,40 @@ class ReportRun(models.Model):
     time_zone = models.CharField(max_length=64, default="UTC")
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
     row_count = models.PositiveBigIntegerField("rows", null=True, blank=True)
+    content_sha256 = models.CharField(
+        max_length=64, blank=True, help_text="Of the rows, whatever the formats; whether they changed is told by it."
+    )
+    summary = models.JSONField(
+        default=dict, blank=True, help_text="Totals, what they were in the period before, and the points of its charts."
+    )
     error = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [models.Index(fields=["definition", "-id"], name="reportrun_of_definition")]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is one of the latest complete ones, which its report keeps however old they are."""
+        if self.definition is None or self.state not in COMPLETE:
+            return False
+        complete = ReportRun.objects.filter(definition_id=self.definition_id, state__in=COMPLETE, pk__gt=self.pk)
+        newer = complete.filter(
+            models.Exists(Artefact.objects.filter(report_run=models.OuterRef("pk"), deleted_at=None))
+        )
+        return len(newer.order_by("pk").values("pk")[: self.definition.keep_last]) < self.definition.keep_last
 
 
 class Artefact(models.Model):
     """A finished file. Once this row exists its file never changes; an expired one keeps its row without the file."""
 
-    class Format(models.TextChoices):
-        CSV = "csv", "CSV"
-
     report_run = models.ForeignKey(ReportRun, on_delete=models.CASCADE, related_name="artefacts")
     format = models.CharField(max_length=12, choices=Format.choices, default=Format.CSV)
+    part = models.PositiveSmallIntegerField(default=1, help_text="Of the files that a report was split into.")
     key = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     file_name = models.CharField("file", max_length=200, help_text="The name that a browser saves it under.")
     byte_count = models.PositiveBigIntegerField("size")
@@ -121,6 +102,7 @@ class Artefact(models.Model):
     created_at = models.DateTimeField("made", default=timezone.now)
     expires_at = models.DateTimeField("kept until")
     deleted_at = models.DateTimeField("file deleted", null=True, blank=True)
+    deleted_why = models.CharField("why", max_length=200, blank=True)
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -128,25 +110,36 @@ class Artefact(models.Model):
         verbose_name_plural = "report library"
         permissions: ClassVar = [("download_artefact", "Can download report files")]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["report_run", "format"], name="artefact_once_per_format")
+            models.UniqueConstraint(fields=["report_run", "format", "part"], name="artefact_once_per_format")
         ]
-        indexes: ClassVar = [models.Index(fields=["expires_at"], name="artefact_by_expiry")]
+        indexes: ClassVar = [
+            # Only what is still there: what was deleted stays on record for good, with its time in the past.
+            models.Index(fields=["expires_at", "id"], condition=models.Q(deleted_at=None), name="artefact_there")
+        ]
 
     def __str__(self) -> str:
         return self.file_name
 
     @property
+    def is_in_time(self) -> bool:
+        """Whether the day until which it is kept has not come."""
+        return self.expires_at > timezone.now()
+
+    @property
     def is_available(self) -> bool:
-        """Whether the file is still meant to be there."""
-        return self.deleted_at is None and self.expires_at > timezone.now()
+        """Whether the file is still meant to be there: not past its time, or one of the latest, which have none."""
+        return self.deleted_at is None and (self.is_in_time or self.report_run.is_kept)
 
 
 class DownloadEvent(models.Model):
-    """One download, or part of one, by one person."""
+    """One download, or part of one, by one person, or by whoever holds a link."""
 
     artefact = models.ForeignKey(Artefact, on_delete=models.CASCADE, related_name="downloads")
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    link = models.ForeignKey(
+        "reports.ShareLink", null=True, blank=True, on_delete=models.SET_NULL, related_name="downloads"
     )
     ip = models.GenericIPAddressField("address", null=True, blank=True)
     byte_range = models.CharField(
@@ -156,6 +149,7 @@ class DownloadEvent(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [models.Index(fields=["ip", "at"], name="downloadevent_by_address")]
 
     def __str__(self) -> str:
         return f"{self.user or 'somebody'} took {self.artefact}"
