@@ -41,8 +41,8 @@ test: $(VENV)/.installed-dev
 		|| { echo "The mail tests need Postfix and Dovecot; install them with: sudo apt-get install postfix dovecot-imapd dovecot-pop3d" >&2; exit 1; }
 	@command -v soffice >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libreoffice-calc-nogui >/dev/null; } \
 		|| echo "LibreOffice is missing: the test that opens report files with it is skipped." >&2
-	$(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder
-	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder $(NO_DATABASE:%=--ignore=tests/%)
+	$(BIN)/python -m pytest -n 4 --no-loadscope-reorder
+	$(BIN)/python -m tests.postgres $(BIN)/python -m pytest -n 4 --no-loadscope-reorder $(NO_DATABASE:%=--ignore=tests/%)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -13,6 +13,8 @@ from reports.sources import Head
 from reports.writers import cells
 
 MOST_CHARTS = 3
+MOST_ROWS = 2_000
+"""Of a longer list the first rows say nothing about the whole, so that it has no chart."""
 MOST_POINTS = 60
 _LABEL_LENGTH = 60
 

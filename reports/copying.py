@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection
 
+from reports import charts
 from reports.guard_sql import guarded, guarded_line
 from reports.sources import Head, Statement
 from runs.guards import guard
 
-FROM_ROWS = 2_000
-"""Fewer than so many are written by Python as fast, and are at hand for charts."""
+FROM_ROWS = charts.MOST_ROWS
+"""Up to so many are written by Python as fast, and are at hand for charts."""
 BLOCK_ROWS = 2_000
 BLOCK_BYTES = 256 * 1024
 

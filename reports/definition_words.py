@@ -18,7 +18,7 @@ def facts(definition: ReportDefinition) -> list[tuple[str, str]]:
         found += selection(Selection.read(definition.selection), data_set)
     found += [
         ("Days", f"{days(definition)}, {definition.time_zone}"),
-        ("Formats", ", ".join(Format(one).label for one in definition.formats if one in Format.values) or "CSV"),
+        ("Formats", formats(definition)),
     ]
     if definition.row_cap is not None:
         found.append(("At most", words.counted(definition.row_cap, "row")))
@@ -30,6 +30,11 @@ def facts(definition: ReportDefinition) -> list[tuple[str, str]]:
     if definition.owner is not None:
         found.append(("Who answers for it", str(definition.owner)))
     return found
+
+
+def formats(definition: ReportDefinition) -> str:
+    """ "CSV, PDF"."""
+    return ", ".join(Format(one).label for one in definition.formats if one in Format.values) or Format.CSV.label
 
 
 def selection(chosen: Selection, data_set: DataSet) -> list[tuple[str, str]]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from reports import links, mailing, recipients, telling
+from reports import links, mailing, recipients
 from reports.models import ReportDelivery, ReportRun
 from runs import clock, notices
 from runs.models import Run, RunEvent
-
-tell_of_failure = telling.tell_of_failure
-"""Called for a report that could not be made; its owner is told, always, and once however often it is called."""
 
 
 def plan(report_run: ReportRun, text: str) -> None:

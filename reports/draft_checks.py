@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 
 from reports import chosen_source, outside_addresses, selectable, selection_checks
 from reports.drafts import ReportDraft
-from reports.models import MAX_RETENTION_DAYS, Condition, Format, OnCap, Period, ReportDefinition
+from reports.models import MAX_ATTACHED_MB, MAX_RETENTION_DAYS, Condition, Format, OnCap, Period, ReportDefinition
 from reports.periods import MAX_DAYS
 from reports.queries import parameters
 from reports.selection import Selection
@@ -19,8 +19,6 @@ from schedules import zones
 
 MAX_NAME_LENGTH = 120
 MAX_ROW_CAP = 100_000_000
-MAX_ATTACHED_MB = 25
-"""Mail servers take no more."""
 MAX_KEPT = 1000
 _BIGGEST = Decimal(10) ** 15
 Errors = dict[str, str]

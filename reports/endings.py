@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from reports import deliveries, mailing, telling
+from reports import deliveries, failures, mailing, publishing, telling
 from reports.models import ReportRun
 from runs import outcomes
 from runs.models import Run
@@ -19,22 +19,31 @@ def connect() -> None:
 
 
 def note(sender: Any, run: Run, **_: Any) -> None:
-    """Tells of a report that failed, also where its worker died, and goes on with mails whose round broke off."""
+    """Ends the record of a report whose run ended without it, tells of a failure, and goes on with mails that broke off."""
     if run.kind == "report":
         with transaction.atomic():
-            _made(run)
+            _making_ended(run)
     elif run.kind == mailing.KIND and run.state in (State.FAILED, State.CANCELLED):
         with transaction.atomic():
             _mailing_broke_off(run)
 
 
-def _made(run: Run) -> None:
+def _making_ended(run: Run) -> None:
     report_run = ReportRun.objects.select_related("definition").filter(run_id=run.pk).first()
+    if run.state == State.SUCCEEDED:
+        if report_run is not None and _was_kept_back(report_run):
+            result = Run.objects.values_list("result", flat=True).get(pk=run.pk)
+            deliveries.tell_who_asked(report_run, result)
+        return
+    if report_run is not None and report_run.state in publishing.PUBLISHED:
+        return  # it was made; its worker died on the way to say so
+    why = run.error or run.reason_text or "Its run ended before the report was made."
+    if report_run is not None and run.state == State.CANCELLED:
+        failures.close_cancelled(report_run)
+    elif report_run is not None:
+        failures.close(report_run, f"{why[:1].upper()}{why[1:]}")
     if run.state == State.FAILED:
-        telling.tell_of_failed_run(run, report_run, run.error or run.reason_text)
-    elif run.state == State.SUCCEEDED and report_run is not None and _was_kept_back(report_run):
-        result = Run.objects.values_list("result", flat=True).get(pk=run.pk)
-        deliveries.tell_who_asked(report_run, result)
+        telling.tell_of_failure(run, report_run, why)
 
 
 def _was_kept_back(report_run: ReportRun) -> bool:

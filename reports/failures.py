@@ -1,19 +1,16 @@
-"""Why a report could not be made, in words for staff; and the end of a report whose run ended."""
+"""Why a report could not be made, in words for staff."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db import DataError, Error, InterfaceError, OperationalError, ProgrammingError, connection, transaction
+from django.db import DataError, Error, InterfaceError, OperationalError, ProgrammingError, connection
 
-from reports import deliveries, publishing, sources, storage
+from reports import sources, storage
 from reports.datasets import registry
 from reports.models import ReportRun
 from reports.outputs import CannotWrite
 from reports.rights import NotAllowed
-from runs import outcomes
-from runs.models import Run
-from runs.states import State
 from runs.tasks import JobFailed
 
 _SAID_ALREADY = (storage.StorageError, sources.Unreadable, CannotWrite, NotAllowed)
@@ -60,27 +57,6 @@ def close(report_run: ReportRun, why: str) -> None:
 def close_cancelled(report_run: ReportRun) -> None:
     """Notes that it was cancelled."""
     _set(report_run, ReportRun.State.CANCELLED, _CANCELLED)
-
-
-def connect() -> None:
-    """Called once the apps are loaded."""
-    outcomes.run_ended.connect(note, dispatch_uid="reports.failures")
-
-
-def note(sender: Any, run: Run, **_: Any) -> None:
-    """Ends the report of a run that ended badly, however it did, and tells of a failure: once, when no attempt is left."""
-    if run.kind != "report" or run.state not in (State.FAILED, State.CANCELLED):
-        return
-    with transaction.atomic():
-        report_run = ReportRun.objects.filter(run_id=run.pk).first()
-        if report_run is None or report_run.state in publishing.PUBLISHED:
-            return
-        if run.state == State.CANCELLED:
-            close_cancelled(report_run)
-            return
-        why = run.error or run.reason_text
-        close(report_run, why)
-        deliveries.tell_of_failure(report_run, why)
 
 
 def _set(report_run: ReportRun, state: str, why: str) -> None:

@@ -30,7 +30,7 @@ from reports.form_fields import (
     SelectionField,
     TickedField,
 )
-from reports.models import Condition, Format, OnCap, Period, ReportDefinition
+from reports.models import MAX_ATTACHED_MB, Condition, Format, OnCap, Period, ReportDefinition
 from reports.selection import Selection
 from reports.selection_forms import Typed
 from runs import form_errors
@@ -104,7 +104,11 @@ class ReportForm(forms.ModelForm):  # type: ignore[type-arg]
     recipient_users = TickedField("Mail it to")
     recipient_groups = TickedField("Mail it to everybody in")
     recipient_addresses = AddressesField("Mail it to addresses outside")
-    attach_up_to_mb = NumberField("Attach files up to (MB)", 0, "Larger files, and all with 0, are a link in the mail.")
+    attach_up_to_mb = NumberField(
+        "Attach files up to (MB)",
+        0,
+        f"{MAX_ATTACHED_MB} at most. Larger files, and all with 0, are a link in the mail.",
+    )
     owner: forms.ModelChoiceField[Any] = forms.ModelChoiceField(
         label="Who answers for it", queryset=None, required=False, widget=UnfoldAdminSelectWidget, empty_label=None,
         help_text="It is made with what this person may see, and they hear of every failure.",

@@ -6,25 +6,29 @@ from typing import cast
 
 from django.db import models
 
-from reports import endings, failures, mailing, offered, running, telling, upkeep
+from reports import chosen_source, definition_words, endings, mailing, offered, running, telling, upkeep
 from reports.datasets import registry
 from reports.datasets.ours import OURS
 from reports.models import ReportDefinition
 from reports.report_links import page_of_run
-from runs import clock, duties, job_kinds
+from runs import clock, duties, job_kinds, words
 from schedules import kinds
 from schedules.kinds import JobKind, PolicyDefaults
 
 
 def describe_impact(target: models.Model) -> str:
-    """ "Lists deliveries and subscribers per day for 9 to 15 November 2026, Europe/Berlin, as a CSV file kept for 90 days"."""
+    """ "Lists “Deliveries and subscribers per day” for 9 to 15 November 2026, Europe/Berlin, as CSV, kept for 90 days"."""
     definition = cast(ReportDefinition, target)
+    key = chosen_source.key_of(definition.data_set, definition.query_id)
+    is_there = chosen_source.data_set_of(key) is not None or chosen_source.query_of(key) is not None
     try:
-        label = registry.get(definition.data_set).label
         days = definition.window_at(clock.now()).words
-    except (registry.UnknownDataSet, ValueError, KeyError):
+    except (ValueError, KeyError):
+        is_there = False
+    if not is_there:
         return "Cannot be made: edit the report and choose what it lists, and for which days"
-    return f"Lists {label[0].lower()}{label[1:]} for {days}, as a CSV file kept for {definition.retention_days} days"
+    formats, kept = definition_words.formats(definition), words.counted(definition.retention_days, "day")
+    return f"Lists “{chosen_source.label(key)}” for {days}, as {formats}, kept for {kept}"
 
 
 def register() -> None:
@@ -32,10 +36,8 @@ def register() -> None:
     for data_set in OURS:
         registry.register(data_set)
     offered.register()
-    failures.connect()
     duties.register("reports", upkeep.look_after)
     duties.register("mails of reports", mailing.look_after)
-    upkeep.connect()
     job_kinds.show_at("report", page_of_run)
     kinds.register(
         JobKind(

@@ -22,12 +22,10 @@ from django.template.loader import render_to_string, select_template
 from django.utils.safestring import SafeString
 
 from reports import content_types, figures, links, storage, unsubscribing
-from reports.models import Artefact, ReportDelivery, ReportRun
+from reports.models import MAX_ATTACHED_MB, Artefact, ReportDelivery, ReportRun
 from runs import clock, public_pages, words
 
 MEGABYTE = 1024 * 1024
-MOST_ATTACHED_MB = 25
-"""Most mail servers take no larger mails, whatever staff allowed for the report."""
 _CHARTS = ("reports/_charts_for_mail.html", "reports/charts_for_mail.html")
 
 
@@ -88,7 +86,7 @@ def is_attached(report_run: ReportRun, artefacts: list[Artefact]) -> bool:
     """Whether all files together fit into what staff allowed; at exactly that many bytes they do."""
     allowed = report_run.definition.attach_up_to_mb if report_run.definition is not None else 0
     size = sum(artefact.byte_count for artefact in artefacts)
-    return 0 < size <= min(allowed, MOST_ATTACHED_MB) * MEGABYTE
+    return 0 < size <= min(allowed, MAX_ATTACHED_MB) * MEGABYTE
 
 
 def subject(report_run: ReportRun) -> str:

@@ -165,7 +165,7 @@ def _pour(
     watch.expect(expected if most is None or expected is None else min(expected, most))
     poured = Pouring(outputs, watch, summary, most)
     copy = None
-    is_large = expected is None or expected >= copying.FROM_ROWS
+    is_large = expected is None or expected > copying.FROM_ROWS
     if is_large and watch.is_beside and outputs.formats == [Format.CSV]:
         copy = copying.of(source.statement(), source.heads, window.zone, not definition.is_for_machines)
     if copy is None:
@@ -182,8 +182,9 @@ def _completed(
 ) -> dict[str, Any]:
     """With what is only known once the rows were read."""
     rows = summary["rows"] if poured.is_capped and summary["rows"] is not None else outputs.row_count
+    first_rows = poured.first_rows if rows <= charts.MOST_ROWS else []
     said = {"incomplete": results.incomplete(outputs.row_count, window.words)} if poured.is_capped else {}
-    return {**summary, **said, "rows": rows, "charts": charts.points(source.heads, poured.first_rows)}
+    return {**summary, **said, "rows": rows, "charts": charts.points(source.heads, first_rows)}
 
 
 def _too_many(cap: int) -> str:

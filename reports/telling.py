@@ -27,15 +27,11 @@ ATTEMPTS = 10
 MAX_LINES = 20
 
 
-def tell_of_failure(report_run: ReportRun, why: str) -> None:
-    """The owner, or the administrators where nobody answers for it, get a notice and a mail, always and once."""
-    run = Run.objects.filter(pk=report_run.run_id).first()
-    if run is not None:
-        tell_of_failed_run(run, report_run, why)
+def tell_of_failure(run: Run, report_run: ReportRun | None, why: str) -> None:
+    """The owner, or the administrators where nobody answers for it, get a notice and a mail, always and once.
 
-
-def tell_of_failed_run(run: Run, report_run: ReportRun | None, why: str) -> None:
-    """As :func:`tell_of_failure`, also for a run that ended before there was a record of the report."""
+    Without ``report_run`` the run ended before there was a record of the report.
+    """
     why = " ".join(why.split()) or "No reason was given."
     if report_run is not None:
         definition_id, name, days = report_run.definition_id, report_run.name, f" for {report_run.period}"

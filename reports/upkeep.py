@@ -1,18 +1,14 @@
-"""What is looked after between reports: files whose time is over, and reports whose worker never came back."""
+"""What is looked after between reports: files whose time is over."""
 
 from __future__ import annotations
 
 import time
 from datetime import datetime
-from typing import Any
-
-from django.db import transaction
 
 from reports import retention
-from reports.models import ReportRun
-from runs import clock, ledger, outcomes
+from runs import clock, ledger
 from runs.models import Run
-from runs.states import State, Trigger
+from runs.states import Trigger
 from runs.tasks import RunContext
 
 SWEEP_KIND = "report_files"
@@ -20,7 +16,6 @@ LOOK_SECONDS = 60
 SLOT_SECONDS = 300
 """At most one sweep is asked for in so long a time, however many processes look."""
 
-_OPEN = (ReportRun.State.QUEUED, ReportRun.State.RUNNING)
 _look_at = 0.0
 
 
@@ -52,19 +47,3 @@ def perform_sweep(run: RunContext) -> str:
     if leftovers:
         run.log(f"{leftovers:,} half-written files of killed runs removed as well.")
     return retention.in_words(swept)
-
-
-def connect() -> None:
-    """Called once the apps are loaded."""
-    outcomes.run_ended.connect(close_abandoned, dispatch_uid="reports.upkeep")
-
-
-def close_abandoned(sender: Any, run: Run, **_: Any) -> None:
-    """Ends the record of a report whose run ended without it: its worker was lost, or it was cancelled while it waited."""
-    if run.kind != "report" or run.state == State.SUCCEEDED:
-        return
-    state = ReportRun.State.CANCELLED if run.state == State.CANCELLED else ReportRun.State.FAILED
-    why = run.error or run.reason_text or "Its run ended before the report was made."
-    with transaction.atomic():
-        still_open = ReportRun.objects.filter(run_id=run.pk, state__in=_OPEN)
-        still_open.update(state=state, error=f"{why[:1].upper()}{why[1:]}"[:500])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reports.models.definition import (
     COMPLETE,
+    MAX_ATTACHED_MB,
     MAX_RETENTION_DAYS,
     Condition,
     OnCap,
@@ -17,6 +18,7 @@ from reports.models.run import Artefact, DownloadEvent, Format, ReportRun
 
 __all__ = [
     "COMPLETE",
+    "MAX_ATTACHED_MB",
     "MAX_RETENTION_DAYS",
     "Artefact",
     "Condition",

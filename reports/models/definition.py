@@ -17,6 +17,8 @@ from reports.models.query import ReportQuery
 from reports.periods import Window
 
 MAX_RETENTION_DAYS = 3650
+MAX_ATTACHED_MB = 25
+"""Most mail servers take no larger mails."""
 COMPLETE = ("succeeded", "skipped")
 """States of a report run whose files hold everything: sent, or made and rightly not sent."""
 

@@ -131,15 +131,18 @@ def test_the_services_validate(db: None) -> None:
 
 def test_the_kind_says_what_running_it_would_do(definition: ReportDefinition) -> None:
     words = kinds.get("report").describe_impact(definition)
-    assert words.startswith("Lists deliveries and subscribers per day for ") and words.endswith(
-        "as a CSV file kept for 90 days"
-    )
+    assert words.startswith("Lists “Deliveries and subscribers per day” for ")
+    assert words.endswith(", as CSV, kept for 90 days")
+    definition.formats = ["xlsx", "pdf"]
+    assert "as Excel (XLSX), PDF, kept" in kinds.get("report").describe_impact(definition)
+    definition.data_set = "gone"
+    assert kinds.get("report").describe_impact(definition).startswith("Cannot be made")
 
 
 @pytest.mark.django_db
 def test_the_demo_loads_twice() -> None:
     for _ in range(2):
         call_command("loaddata", "demo_reports", verbosity=0)
-    assert ReportDefinition.objects.count() == 2
+    assert ReportDefinition.objects.count() == 3
     for definition in ReportDefinition.objects.all():
         services.edit_definition(None, definition.pk, ReportDraft.of(definition))

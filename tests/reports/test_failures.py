@@ -16,7 +16,7 @@ from django.db.models import TextField
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from reports import deliveries, opening, running, storage
+from reports import opening, running, storage, telling
 from reports.datasets import registry
 from reports.datasets.registry import Column, DataSet, Row
 from reports.models import Artefact, ReportDefinition, ReportRun
@@ -39,10 +39,13 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     """(run, why) each time somebody is told of a failure."""
     calls: list[tuple[int, str]] = []
 
-    def tell(report_run: ReportRun, why: str) -> None:
-        calls.append((report_run.run_id, why))
+    really = telling.tell_of_failure
 
-    monkeypatch.setattr(deliveries, "tell_of_failure", tell)
+    def tell(run: Run, report_run: ReportRun | None, why: str) -> None:
+        calls.append((run.pk, why))
+        really(run, report_run, why)
+
+    monkeypatch.setattr(telling, "tell_of_failure", tell)
     return calls
 
 

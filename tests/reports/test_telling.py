@@ -131,7 +131,7 @@ def test_it_is_told_once_however_often_it_is_called(house: House, owned: Define,
     house.make(owned(data_set="faulty"))
     report_run = ReportRun.objects.get()
     for _ in range(3):
-        deliveries.tell_of_failure(report_run, "again")
+        telling.tell_of_failure(Run.objects.get(pk=report_run.run_id), report_run, "again")
     house.work()
     assert len(house.server.received) == 1 and Notice.objects.filter(user=owner).count() == 1
 
