@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.contrib.auth import get_user_model
+
+from reports.models import ReportDefinition
 from schedules import calendars, kinds, services
 from schedules.drafts import ScheduleDraft
 from schedules.models import HolidayCalendar, Schedule
@@ -54,6 +57,8 @@ def load() -> int:
     """Adds the demo schedules whose targets exist, unless there are schedules already; returns how many."""
     if Schedule.objects.exists():
         return 0
+    first = get_user_model()._default_manager.filter(is_superuser=True).order_by("pk").first()
+    ReportDefinition.objects.filter(owner=None).update(owner=first)  # reports are made with somebody's rights
     calendar = calendars.save_calendar(
         None, HolidayCalendar(), name="Germany", country="DE", own_days="12-24 Christmas Eve"
     )

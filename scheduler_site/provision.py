@@ -23,10 +23,11 @@ def provision(*, with_demo: bool) -> str:
     call_command("migrate", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
     call_command("loaddata", "roles", verbosity=0)
+    password = _admin()
     if with_demo and not Schedule.objects.exists() and not Run.objects.exists():
         call_command("loaddata", *DEMO_FIXTURES, verbosity=0)
         demo.load()
-    return _admin()
+    return password
 
 
 def _admin() -> str:
