@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from axe_playwright_python.sync_playwright import Axe
@@ -13,6 +13,15 @@ from tests.browser.conftest import House, context_of
 _CLICK_ONLY = """() => [...document.querySelectorAll('#content [x-on\\\\:click], #content [onclick]')]
     .filter(element => element.offsetParent && element.tabIndex < 0).map(element => element.outerHTML.slice(0, 160))"""
 
+# Colours that change slowly are waited for.
+_OTHER_THEME = """async () => {
+    document.documentElement.classList.toggle("dark");
+    await new Promise(done => requestAnimationFrame(done));
+    await Promise.race([
+        Promise.allSettled(document.getAnimations().map(one => one.finished)), new Promise(done => setTimeout(done, 500)),
+    ]);
+}"""
+
 
 def use_theme(page: Page, theme: str) -> None:
     """light or dark, from the next page on."""
@@ -20,18 +29,27 @@ def use_theme(page: Page, theme: str) -> None:
 
 
 def faults(page: Page, *, context: str = "#content") -> list[object]:
-    """What axe finds serious or critical in the page as it is, and what cannot be reached with the keyboard."""
+    """What axe finds serious or critical in the page as it is, by day and at night, and what only a mouse reaches."""
     page.wait_for_load_state("networkidle")
     page.locator("#content").wait_for()
     chosen = page.evaluate("localStorage.getItem('adminTheme')")
     assert ("dark" in (chosen or "")) == page.evaluate("document.documentElement.classList.contains('dark')"), chosen
-    results = Axe().run(page, context=context)
-    found: list[object] = [
+    found = _violations(page, context)
+    if "dark" not in (chosen or ""):
+        # The same page at night differs in its colours only.
+        page.evaluate(_OTHER_THEME)
+        found += _violations(page, context, rules=["color-contrast"])
+        page.evaluate(_OTHER_THEME)
+    return found + [(page.url, "only by mouse", html) for html in page.evaluate(_CLICK_ONLY)]
+
+
+def _violations(page: Page, context: str, rules: Sequence[str] = ()) -> list[object]:
+    options = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else None
+    return [
         (page.url, violation["id"], violation["nodes"][0]["html"][:200])
-        for violation in results.response["violations"]
+        for violation in Axe().run(page, context=context, options=options).response["violations"]
         if violation["impact"] in ("critical", "serious")
     ]
-    return found + [(page.url, "only by mouse", html) for html in page.evaluate(_CLICK_ONLY)]
 
 
 def faults_of(page: Page, paths: Iterable[str]) -> list[object]:

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.checks import faults_of, phone, press_until_focused, too_wide, use_theme
+from tests.browser.checks import faults_of, phone, press_until_focused, too_wide
 from tests.browser.conftest import House
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -101,9 +101,7 @@ def test_a_subscriber_is_silenced_by_keyboard_and_may_come_back(page: Page) -> N
     assert "personal data" in download.value.suggested_filename
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_pages_have_no_serious_accessibility_fault(page: Page, theme: str) -> None:
-    use_theme(page, theme)
+def test_the_pages_have_no_serious_accessibility_fault(page: Page) -> None:
     assert faults_of(page, PAGES) == []
 
 

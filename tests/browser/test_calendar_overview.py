@@ -11,7 +11,7 @@ import pytest
 from icalendar import Calendar
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.checks import faults_of, phone, too_wide, use_theme
+from tests.browser.checks import faults_of, phone, too_wide
 from tests.browser.conftest import House
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -157,9 +157,7 @@ def test_everything_is_found_from_the_keyboard(page: Page) -> None:
     expect(box).to_be_hidden()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_these_pages_have_no_serious_accessibility_fault(page: Page, theme: str) -> None:
-    use_theme(page, theme)
+def test_these_pages_have_no_serious_accessibility_fault(page: Page) -> None:
     assert faults_of(page, [*PAGES, day_path(datetime.now(UTC)), day_path(datetime.now(UTC) + timedelta(days=1))]) == []
 
 

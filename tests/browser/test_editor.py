@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as Picture
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.checks import faults, is_too_wide, phone, press_until_focused, use_theme
+from tests.browser.checks import faults, is_too_wide, phone, press_until_focused
 from tests.browser.conftest import House, context_of
 
 pytestmark = pytest.mark.browser
@@ -126,9 +126,7 @@ def test_a_layout_is_made_and_used(page: Page) -> None:
     expect(letter(page)).to_contain_text("Town hall")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_everybody_can_use_it(page: Page, theme: str) -> None:
-    use_theme(page, theme)
+def test_everybody_can_use_it(page: Page) -> None:
     for path in (LETTER, "/admin/newsletters/lettertemplate/add/", "/admin/newsletters/lettertemplate/"):
         page.goto(path)
         assert faults(page) == []

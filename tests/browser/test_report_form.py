@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.checks import faults, is_too_wide, phone, press_until_focused, use_theme
+from tests.browser.checks import faults, is_too_wide, phone, press_until_focused
 from tests.browser.conftest import House
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -84,9 +84,7 @@ def test_what_is_wrong_is_said_where_it_is_and_nothing_is_lost(page: Page) -> No
     expect(page.get_by_label("Last day", exact=True)).to_have_value("2026-10-01")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_form_has_no_serious_accessibility_fault(page: Page, theme: str) -> None:
-    use_theme(page, theme)
+def test_the_form_has_no_serious_accessibility_fault(page: Page) -> None:
     page.goto(ADD)
     page.get_by_label("What it lists").select_option(label="Runs, one by one")
     page.get_by_role("button", name="Add a filter").click()

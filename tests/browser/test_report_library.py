@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.checks import faults, faults_of, phone, press_until_focused, too_wide, use_theme
+from tests.browser.checks import faults, faults_of, phone, press_until_focused, too_wide
 from tests.browser.conftest import House
 from tests.browser.test_runs import in_house
 
@@ -150,9 +150,7 @@ def test_it_is_kept_longer_made_again_and_deleted_with_the_keyboard(page: Page, 
     expect(page.locator(".rl-table")).to_contain_text("Why: The numbers were wrong")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_pages_are_good_for_everybody(page: Page, schedule: str, theme: str) -> None:
-    use_theme(page, theme)
+def test_the_pages_are_good_for_everybody(page: Page, schedule: str) -> None:
     page.goto(LIBRARY)
     reports = [str(link.get_attribute("href")) for link in page.locator(".rl-table a.al-name").all()]
     assert len(reports) >= 2

@@ -11,7 +11,7 @@ from datetime import date
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.checks import faults_of, phone, too_wide, use_theme
+from tests.browser.checks import faults_of, phone, too_wide
 from tests.browser.conftest import House
 from tests.integration.stack import ROOT
 
@@ -139,9 +139,7 @@ def test_a_queue_is_paused_with_a_reason_and_resumed(page: Page, house: House) -
     expect(row.get_by_role("link", name="0 waiting in reports")).to_be_visible(timeout=70_000)  # the page by itself
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_pages_have_no_serious_accessibility_fault(page: Page, house: House, theme: str) -> None:
-    use_theme(page, theme)
+def test_the_pages_have_no_serious_accessibility_fault(page: Page, house: House) -> None:
     assert faults_of(page, _pages(house)) == []
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
 
-from tests.browser.checks import faults, is_too_wide, phone, use_theme
+from tests.browser.checks import faults, is_too_wide, phone
 from tests.browser.conftest import House, context_of, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -148,9 +148,7 @@ def test_leaving_unsaved_is_asked_also_for_values_that_words_filled_in(page: Pag
     assert asked == ["beforeunload"]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_form_has_no_serious_accessibility_fault(page: Page, theme: str) -> None:
-    use_theme(page, theme)
+def test_the_form_has_no_serious_accessibility_fault(page: Page) -> None:
     found: list[object] = []
     for path in (ADD, "/admin/schedules/schedule/2/change/"):
         page.goto(path)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.checks import faults, is_too_wide, press_until_focused, use_theme
+from tests.browser.checks import faults, is_too_wide, press_until_focused
 from tests.browser.conftest import House, context_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -127,9 +127,7 @@ def test_without_scripts_the_question_is_a_page_of_its_own(without_scripts: Page
     assert page.locator("form[action$='/pause/'] [name=reason]").count() == 1
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_serious_accessibility_fault_and_nothing_that_only_a_mouse_can_reach(page: Page, theme: str) -> None:
-    use_theme(page, theme)
+def test_no_serious_accessibility_fault_and_nothing_that_only_a_mouse_can_reach(page: Page) -> None:
     found: list[object] = []
     for path, button in (
         (LIST, f"Pause {NAME}"),

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.checks import faults_of, is_too_wide, press_until_focused, use_theme
+from tests.browser.checks import faults_of, is_too_wide, press_until_focused
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SCHEDULE = "/admin/schedules/schedule/2/"
@@ -40,9 +40,7 @@ def test_deleting_shows_what_stops_and_can_be_left(page: Page) -> None:
     page.wait_for_url(re.compile(f"{SCHEDULE}$"))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_serious_accessibility_fault_and_nothing_that_only_a_mouse_can_reach(page: Page, theme: str) -> None:
-    use_theme(page, theme)
+def test_no_serious_accessibility_fault_and_nothing_that_only_a_mouse_can_reach(page: Page) -> None:
     paths = (SCHEDULE, f"{SCHEDULE}?tab=upcoming", f"{SCHEDULE}?tab=changes", f"{SCHEDULE}delete/")
     assert faults_of(page, paths) == []
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.checks import faults_of, phone, press_until_focused, too_wide, use_theme
+from tests.browser.checks import faults_of, phone, press_until_focused, too_wide
 from tests.browser.conftest import House
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -35,9 +35,7 @@ def test_the_same_by_keyboard_alone(page: Page) -> None:
     page.wait_for_url(re.compile(f"{REPORT}change/$"))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_serious_accessibility_fault(page: Page, theme: str) -> None:
-    use_theme(page, theme)
+def test_no_serious_accessibility_fault(page: Page) -> None:
     assert faults_of(page, [f"{POLICY}delete/"]) == []
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.checks import faults_of, phone, too_wide, use_theme
+from tests.browser.checks import faults_of, phone, too_wide
 from tests.browser.conftest import House
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -172,9 +172,7 @@ PAGES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_our_pages_have_no_serious_accessibility_fault(page: Page, theme: str) -> None:
-    use_theme(page, theme)
+def test_our_pages_have_no_serious_accessibility_fault(page: Page) -> None:
     assert faults_of(page, PAGES) == []
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.checks import faults_of, is_too_wide, phone, press_until_focused, use_theme
+from tests.browser.checks import faults_of, is_too_wide, phone, press_until_focused
 from tests.browser.conftest import House
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -48,9 +48,7 @@ def test_a_second_schedule_is_begun_there_with_the_mouse_and_words_say_what_they
     expect(said).to_contain_text("first and third Monday of the month at 9")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_serious_accessibility_fault_and_nothing_that_only_a_mouse_can_reach(page: Page, theme: str) -> None:
-    use_theme(page, theme)
+def test_no_serious_accessibility_fault_and_nothing_that_only_a_mouse_can_reach(page: Page) -> None:
     assert faults_of(page, (*PAGES, "/admin/runs/run/")) == []
 
 
