@@ -142,6 +142,11 @@ class ReportForm(forms.ModelForm):  # type: ignore[type-arg]
         staff = get_user_model()._default_manager.filter(is_active=True, is_staff=True).order_by("username")
         for name in ("notify", "recipient_users", "owner"):
             cast("forms.ModelMultipleChoiceField[Any]", self.fields[name]).queryset = staff
+        if self.instance.pk and not staff.filter(pk=self.instance.owner_id).exists():
+            # Without it the browser would choose somebody, and the report be made with their rights.
+            gone = f"{self.instance.owner} (can no longer sign in)" if self.instance.owner else "Nobody yet"
+            cast("forms.ModelChoiceField[Any]", self.fields["owner"]).empty_label = gone
+            self.initial["owner"] = None
         groups = cast("forms.ModelMultipleChoiceField[Any]", self.fields["recipient_groups"])
         groups.queryset = Group.objects.order_by("name")
         if outside_addresses.is_offered():
@@ -180,6 +185,7 @@ class ReportForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        self._check_seen()
         self._forget_hidden()
         draft = self.draft()
         self._mark_selection(draft)
@@ -188,6 +194,16 @@ class ReportForm(forms.ModelForm):  # type: ignore[type-arg]
         except ValidationError as error:
             form_errors.show(self, error)
         return cleaned
+
+    def _check_seen(self) -> None:
+        """Tells the second of two editors, keeps what was typed, and lets a second Save decide for it."""
+        seen = self.data.get("seen")
+        if self.instance.pk and seen and seen != self.instance.changed_at.isoformat():
+            self.add_error(
+                None,
+                "This report was changed while you were editing, by somebody else or in another window. What you typed is "
+                "kept below: save again to replace that change with yours, or close the form to leave it.",
+            )
 
     def _forget_hidden(self) -> None:
         """What does not apply is not shown, so that it cannot be put right either."""

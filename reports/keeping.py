@@ -13,7 +13,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from reports import opening, retention
-from reports.models import MAX_RETENTION_DAYS, Artefact, ReportRun
+from reports.models import MAX_RETENTION_DAYS, Artefact, ReportQuery, ReportRun
 from runs import audit, clock, ledger, services, words
 from runs.audit import Actor
 from runs.ledger import NewRun
@@ -86,7 +86,7 @@ def make_again(actor: Actor, report_run_id: int, *, key: str) -> ReportRun:
     """Makes it once more, for the same days and with the same choices; the same ``key`` makes it once.
 
     Raises:
-        ValidationError: the report was deleted, or this one is still being made.
+        ValidationError: the report was deleted, its query has another text, or this one is still being made.
         PermissionDenied: the actor may not run reports.
     """
     original = ReportRun.objects.select_related("definition").get(pk=report_run_id)
@@ -96,6 +96,7 @@ def make_again(actor: Actor, report_run_id: int, *, key: str) -> ReportRun:
         raise ValidationError("The report was deleted, so nobody can make it again. Its files stay until they expire.")
     if original.state in (ReportRun.State.QUEUED, ReportRun.State.RUNNING):
         raise ValidationError("It is still being made. Wait until it is ready, or cancel it first.")
+    _require_same_text(original)
     kind = kinds.get("report")
     with transaction.atomic():
         run = ledger.plan(
@@ -123,6 +124,15 @@ def cancel_report(actor: Actor, report_run_id: int) -> State:
         waiting = ReportRun.objects.filter(pk=report_run.pk, state=ReportRun.State.QUEUED)
         waiting.update(state=ReportRun.State.CANCELLED, error="It was cancelled before it began.")
     return state
+
+
+def _require_same_text(original: ReportRun) -> None:
+    sha256, number = original.choices.get("query_sha256"), original.choices.get("query_id")
+    if sha256 and not ReportQuery.objects.filter(pk=number, approved_sha256=sha256).exists():
+        raise ValidationError(
+            "Its SQL query is gone, or was approved with another text since, so the same report cannot be made again. "
+            f"Run “{original.definition}” now instead."
+        )
 
 
 def _end_of(day: date) -> datetime:

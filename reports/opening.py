@@ -25,6 +25,7 @@ def open_run(run: RunContext, definition: ReportDefinition) -> ReportRun:
         values = _as_before(run) or _as_defined(run, definition)
         values |= {"definition": definition, "name": definition.name}
         report_run, _ = ReportRun.objects.get_or_create(run_id=run.id, defaults=values)
+    report_run.definition = definition  # as it is now: it may be deleted while the report is made
     if report_run.state in (ReportRun.State.QUEUED, ReportRun.State.FAILED):
         report_run.state, report_run.error = ReportRun.State.RUNNING, ""
         report_run.save(update_fields=["state", "error"])
@@ -46,9 +47,12 @@ def repeated(original: ReportRun) -> dict[str, Any]:
 
 
 def _as_before(run: RunContext) -> dict[str, Any] | None:
-    number = row_number(str(run.parameters.get(AGAIN_OF, "")))
-    original = ReportRun.objects.filter(pk=number or 0).first()
-    return None if original is None else repeated(original)
+    if AGAIN_OF not in run.parameters:
+        return None
+    original = ReportRun.objects.filter(pk=row_number(str(run.parameters[AGAIN_OF])) or 0).first()
+    if original is None:
+        raise JobFailed("The report that was to be made again is no longer on record.", may_retry=False)
+    return repeated(original)
 
 
 def _as_defined(run: RunContext, definition: ReportDefinition) -> dict[str, Any]:

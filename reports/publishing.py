@@ -100,11 +100,14 @@ def frozen_window(report_run: ReportRun) -> Window:
 
 
 def content_before(report_run: ReportRun) -> str:
-    """The fingerprint of the rows of the last report of the same definition; one made again is not in that line."""
+    """The fingerprint of the rows of the last report of the same definition; one made again is not in that line.
+
+    Empty where nobody took it: what is not known to be the same is sent.
+    """
     earlier = ReportRun.objects.filter(
         definition_id=report_run.definition_id, pk__lt=report_run.pk, state__in=PUBLISHED, again_of=None
     )
-    found = earlier.exclude(content_sha256="").order_by("-pk").values_list("content_sha256", flat=True).first()
+    found = earlier.order_by("-pk").values_list("content_sha256", flat=True).first()
     return found or ""
 
 
@@ -146,8 +149,10 @@ def _record(
     report_run.row_count, report_run.error = made.row_count, ""
     report_run.content_sha256 = made.content_sha256
     not_sent = report_run.summary.get("not_sent", "")
-    if not was_decided and report_run.again_of_id is None:
-        not_sent = _decide(definition, made)
+    if not was_decided:
+        # One made again is in no line of reports: what was not worth sending then is not sent now either.
+        first = report_run.again_of
+        not_sent = _decide(definition, made) if first is None else first.summary.get("not_sent", "")
     report_run.summary = {**summary, **({"not_sent": not_sent} if not_sent else {})}
     report_run.state = State.INCOMPLETE if is_capped else State.SKIPPED if not_sent else State.SUCCEEDED
     report_run.save(update_fields=["state", "row_count", "error", "content_sha256", "summary"])

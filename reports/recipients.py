@@ -20,6 +20,9 @@ NO_PERMISSION = (
     "May not see what this report lists, or not download its files. An administrator can give the permission."
 )
 OTHER_DOMAIN = "Reports may not go to this domain. An administrator can allow it (REPORT_DOMAINS)."
+OTHER_ROWS = (
+    "Was added to a report that lists something else by now. Download the file, and look at it before you send it."
+)
 UNSUBSCRIBED = "Asked for no more mails of this report."
 REMOVED = "Is no longer among the recipients."
 
@@ -45,7 +48,7 @@ def of(report_run: ReportRun) -> list[Addressee]:
     rows = list(definition.recipients.select_related("user"))
     permitted = _permitted(report_run) if any(row.address == "" for row in rows) else set()
     found: dict[str | int, Addressee] = {}
-    for one in (*_people(rows, permitted), *_outside(rows)):
+    for one in (*_people(rows, permitted), *_outside(rows, report_run)):
         found.setdefault(one.address.lower() or f"user {one.user_id}", one)
     return list(found.values())
 
@@ -78,10 +81,14 @@ def _people(rows: Sequence[ReportRecipient], permitted: set[int]) -> Iterator[Ad
         yield _person(by_group[user.in_group], user, permitted)
 
 
-def _outside(rows: Sequence[ReportRecipient]) -> Iterator[Addressee]:
+def _outside(rows: Sequence[ReportRecipient], report_run: ReportRun) -> Iterator[Addressee]:
+    # Whoever added the address may have known only what the report lists now; permissions do not guard what goes outside.
+    listed, now = report_run.choices, report_run.definition
+    is_other = now is not None and (listed.get("data_set"), listed.get("query_id")) != (now.data_set, now.query_id)
     for row in rows:
         if row.address:
-            yield Addressee(row.pk, None, row.address.strip(), _why_not_outside(row))
+            why_not = _why_not_outside(row) or (OTHER_ROWS if is_other else "")
+            yield Addressee(row.pk, None, row.address.strip(), why_not)
 
 
 def _person(recipient_id: int, user: Any, permitted: set[int]) -> Addressee:

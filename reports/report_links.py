@@ -9,7 +9,6 @@ from django.urls import reverse
 from reports import access
 from reports.models import ReportRun
 
-LIBRARY = "admin:reports_artefact_changelist"
 PAGE = "admin:reports_reportrun_change"
 
 

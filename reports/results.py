@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports import figures
+from reports import access, figures
 from reports.models import ReportRun
 from runs import words
 
@@ -10,12 +10,17 @@ FIGURES_SAID = 3
 
 
 def of(report_run: ReportRun) -> str:
-    """ "120 rows for 9 to 15 November 2026, Europe/Berlin, 20 % more than the 100 of the period before. Sent: 1,200." """
+    """ "120 rows for 9 to 15 November 2026, Europe/Berlin, 20 % more than the 100 of the period before. Sent: 1,200."
+
+    Everybody who sees runs reads it: without totals where what is listed takes a permission of its own.
+    """
     if report_run.state == ReportRun.State.INCOMPLETE:
         said = incomplete(report_run.row_count or 0, report_run.period)
     else:
         said = _complete(report_run)
     why_not = report_run.summary.get("not_sent")
+    if why_not and not access.is_open_to_all_readers(report_run):
+        return f"{said} Not sent."  # why may be a total
     return f"{said} Not sent: {why_not}" if why_not else said
 
 
@@ -34,6 +39,6 @@ def _complete(report_run: ReportRun) -> str:
     rows, totals = [one for one in known if one.label == "Rows"], [one for one in known if one.label != "Rows"]
     if rows and rows[0].change:
         said += f", {rows[0].change}"
-    for total in totals[:FIGURES_SAID]:
+    for total in totals[:FIGURES_SAID] if access.is_open_to_all_readers(report_run) else ():
         said += f". {total.label}: {total.words}{f', {total.change}' if total.change else ''}"
     return f"{said}."

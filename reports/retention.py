@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from django.apps import apps
@@ -29,6 +29,7 @@ LEFTOVER_AFTER = timedelta(days=1)
 HOLD_TARGET = "report_files"
 """What a hold names when it keeps report files, together with the number of the file; or of none, for all."""
 EXPIRED = "its time was over"
+_LONG_AGO = datetime(1900, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -78,17 +79,21 @@ def kept_runs(report_runs: Iterable[ReportRun]) -> set[int]:
 
     (One more for each different number of reports that definitions keep.)
     """
-    asked = [(one.pk, one.definition_id) for one in report_runs if one.definition_id and one.state in COMPLETE]
-    definitions = ReportDefinition.objects.filter(pk__in={definition_id for _, definition_id in asked})
+    asked = [one for one in report_runs if one.definition_id and one.state in COMPLETE]
+    definitions = ReportDefinition.objects.filter(pk__in={one.definition_id for one in asked})
     has_file = Exists(Artefact.objects.filter(report_run=OuterRef("pk"), deleted_at=None))
-    complete = ReportRun.objects.filter(has_file, definition=OuterRef("pk"), state__in=COMPLETE).order_by("-id")
-    oldest: dict[int, int] = {}
+    complete = ReportRun.objects.filter(has_file, definition=OuterRef("pk"), state__in=COMPLETE)
+    complete = complete.order_by("-window_end", "-id")
+    oldest: dict[int, tuple[datetime, int]] = {}
     for count in definitions.order_by().values_list("keep_last", flat=True).distinct() if asked else ():
         if count:
-            edge = Subquery(complete.values("pk")[count - 1 : count])
-            edges = definitions.filter(keep_last=count).annotate(edge=edge).values_list("pk", "edge")
-            oldest |= {pk: edge or 0 for pk, edge in edges}
-    return {pk for pk, definition_id in asked if definition_id in oldest and pk >= oldest[definition_id]}
+            edge = [Subquery(complete.values(name)[count - 1 : count]) for name in ("window_end", "pk")]
+            edges = definitions.filter(keep_last=count).annotate(end=edge[0], number=edge[1])
+            for pk, end, number in edges.values_list("pk", "end", "number"):
+                oldest[pk] = (end or _LONG_AGO, number or 0)  # where there are not that many, all are kept
+    return {
+        one.pk for one in asked if one.definition_id in oldest and (one.window_end, one.pk) >= oldest[one.definition_id]
+    }
 
 
 def held_files(numbers: Sequence[int], now: datetime) -> set[int]:

@@ -132,7 +132,7 @@ def _interrupt(stoppers: list[Callable[[], None]]) -> Callable[[], None] | None:
 def _before(choices: sources.Choices, definition: ReportDefinition, window: Window) -> sources.Source | None:
     if not definition.compares:
         return None
-    return sources.of(choices, comparison.window_before(definition.period, window))
+    return sources.of(choices, comparison.window_before(choices.period or definition.period, window))
 
 
 def _outputs(

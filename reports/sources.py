@@ -44,12 +44,15 @@ class Choices:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     query_sha256: str = ""
     """Of the text that was approved when the report was begun; no other is run for it."""
+    period: str = ""
+    """What kind of days it covers, which decides what the period before is; empty in older records."""
 
     @classmethod
     def of(cls, definition: ReportDefinition) -> Choices:
         """As the definition has them now."""
         sha256 = definition.query.approved_sha256 if definition.query is not None else ""
-        return cls(definition.data_set, definition.selection, definition.query_id, definition.parameters, sha256)
+        chosen = (definition.data_set, definition.selection, definition.query_id, definition.parameters)
+        return cls(*chosen, sha256, definition.period)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Choices:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
@@ -15,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from reports import accelerated, content_types, ranges, services, storage
 from reports.models import Artefact
+from runs import client_address
 from runs.pages import page
 
 CHUNK_BYTES = 64 * 1024
@@ -33,7 +33,7 @@ def download(request: HttpRequest, key: UUID) -> HttpResponseBase:
     services.require_download(request.user, artefact)
 
     def record(byte_range: str) -> None:
-        services.record_download(request.user, artefact, ip=_address(request), byte_range=byte_range)
+        services.record_download(request.user, artefact, ip=client_address.of(request), byte_range=byte_range)
 
     if not artefact.is_available:
         return _gone(request, artefact)
@@ -147,11 +147,3 @@ def _gone(request: HttpRequest, artefact: Artefact, *, is_missing: bool = False)
     response = page(request, "reports/gone.html", context, status=410)
     response["Cache-Control"] = "private, no-store"
     return response
-
-
-def _address(request: HttpRequest) -> str | None:
-    """The address of the other side; proxies' headers are not believed, because anybody can write them."""
-    try:
-        return str(ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")))
-    except ValueError:
-        return None

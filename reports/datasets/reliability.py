@@ -19,7 +19,6 @@ from runs.states import State, Trigger
 
 LATE = timedelta(minutes=1)
 _COUNTED = (State.SUCCEEDED, State.FAILED, State.MISSED, State.SKIPPED, State.CANCELLED)
-_BATCH = 500
 
 
 def rows(window: Window) -> Iterator[Row]:

@@ -146,7 +146,7 @@ class ReportDefinition(models.Model):
 
     def covered_before(self, due_at: datetime) -> datetime | None:
         """Up to where complete reports that were due before this instant reach; None where there is none."""
-        if self._state.adding:  # not saved yet
+        if not self.pk:  # not saved yet; one that is being edited has a number, and reports
             return None
         earlier = self.runs.filter(scheduled_for__lt=due_at, state__in=COMPLETE)
         end: datetime | None = earlier.aggregate(end=Max("window_end"))["end"]

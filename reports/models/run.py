@@ -78,12 +78,16 @@ class ReportRun(models.Model):
 
     @property
     def is_kept(self) -> bool:
-        """Whether it is one of the latest complete ones, which its report keeps however old they are."""
+        """Whether it is one of the latest complete ones, which its report keeps however old they are.
+
+        The latest are those of the latest days: an old one that was made again takes no new one's place.
+        """
         if self.definition is None or self.state not in COMPLETE:
             return False
-        complete = ReportRun.objects.filter(definition_id=self.definition_id, state__in=COMPLETE, pk__gt=self.pk)
+        complete = ReportRun.objects.filter(definition_id=self.definition_id, state__in=COMPLETE)
+        later = models.Q(window_end__gt=self.window_end) | models.Q(window_end=self.window_end, pk__gt=self.pk)
         newer = complete.filter(
-            models.Exists(Artefact.objects.filter(report_run=models.OuterRef("pk"), deleted_at=None))
+            later, models.Exists(Artefact.objects.filter(report_run=models.OuterRef("pk"), deleted_at=None))
         )
         return len(newer.order_by("pk").values("pk")[: self.definition.keep_last]) < self.definition.keep_last
 

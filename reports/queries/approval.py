@@ -36,7 +36,7 @@ def writers(query: ReportQuery) -> set[int]:
     if query.approved_at is not None:
         entries = entries.filter(at__gt=query.approved_at)
     for actor_id, after in entries.values_list("actor_id", "after"):
-        if actor_id and "sql" in after:
+        if actor_id and "sha256" in after:  # the text, or its parameters
             found.add(actor_id)
     return found
 

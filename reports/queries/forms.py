@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
@@ -20,7 +21,7 @@ from reports.queries.parameters import MAX_LABEL, MAX_PARAMETERS, Kind, Paramete
 from runs import clock
 from runs.row_numbers import row_number
 
-DAYS_WORDS = "Write the last day on or after the first."
+DAYS_WORDS = "Choose a last day on or after the first, between the years 1970 and 2199."
 
 
 class QueryForm(forms.Form):
@@ -147,12 +148,16 @@ class TryForm(forms.Form):
                 self._add(f"v_{one.name}", one.label, one.kind, one.default, one.choices)
 
     def window(self) -> Window:
-        """The days as they were typed; last week's where they cannot be read."""
+        """The days as they were typed; last week's where the query has none. Raises ValidationError in words."""
+        if "first" not in self.fields:
+            return self._window
         try:
             first, last = (date.fromisoformat(self._typed(name) or "") for name in ("first", "last"))
         except ValueError:
-            return self._window
-        return Window(first, max(first, last) + timedelta(days=1), self.zone)
+            raise ValidationError("Choose the first and the last day to try it with.") from None
+        if last < first or not 1970 <= first.year <= last.year <= 2199:
+            raise ValidationError(DAYS_WORDS)
+        return Window(first, last + timedelta(days=1), self.zone)
 
     def values(self) -> dict[str, str]:
         """Parameter → what was typed."""

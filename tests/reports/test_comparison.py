@@ -7,10 +7,11 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from reports import comparison, running
+from reports import comparison, keeping, running
 from reports.datasets.registry import Row
 from reports.models import ReportDefinition, ReportRun
 from reports.periods import Window
+from runs import ledger
 from runs.tasks import RunContext
 from tests.reports.listings import listed
 
@@ -85,3 +86,24 @@ def test_a_total_of_days_is_kept_and_not_compared(define: Define, claim: Claim) 
         running.perform(claim(report))
     (total,) = ReportRun.objects.get().summary["totals"]
     assert total["value"].startswith("2026-11-10T") and "before" not in total
+
+
+@pytest.mark.django_db
+def test_made_again_it_is_compared_with_the_same_days_whatever_is_edited_since(define: Define, claim: Claim) -> None:
+    read: list[tuple[date, date]] = []
+
+    def rows(window: Window) -> Iterator[Row]:
+        read.append((window.first, window.beyond))
+        return iter([(1, "x")])
+
+    with listed(rows) as key:
+        chosen = {"totals": [{"column": "n", "how": "sum"}]}
+        report = define(data_set=key, period="last_month", compares=True, selection=chosen)
+        running.perform(claim(report))
+        first, original = set(read), ReportRun.objects.get()
+        read.clear()
+        ReportDefinition.objects.update(period="last_week")
+        again = ledger.claim(keeping.make_again(None, original.pk, key="a").run_id, "test worker")
+        assert again is not None
+        running.perform(RunContext(again))
+    assert (date(2026, 9, 1), date(2026, 10, 1)) in first and set(read) == first

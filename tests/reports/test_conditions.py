@@ -55,7 +55,7 @@ def test_only_nothing_is_worth_telling(make: Callable[..., str]) -> None:
     assert sent() == 1
 
 
-@pytest.mark.parametrize("format", ["csv", "xlsx", "jsonl", "parquet"])
+@pytest.mark.parametrize("format", ["csv", "xlsx", "jsonl", "parquet", "pdf"])
 def test_an_empty_report_is_a_file_and_no_error(make: Callable[..., str], format: str) -> None:
     assert make([], condition="always", formats=[format]) == f"0 rows for {PERIOD}."
     assert ReportRun.objects.get().state == "succeeded" and sent() == 1
@@ -111,6 +111,13 @@ def test_a_failed_report_is_not_what_the_next_is_compared_with(make: Callable[..
     make([(2, "b")])
     ReportRun.objects.filter(pk=ReportRun.objects.latest("pk").pk).update(state="failed")
     assert "Not sent" in make([(1, "a")])
+
+
+def test_it_is_compared_with_the_last_one_and_not_with_one_before(make: Callable[..., str]) -> None:
+    make([(1, "a")], condition="changed", formats=["xlsx"])
+    make([(2, "b")], condition="always")  # nobody takes the fingerprint of its rows
+    assert "Not sent" not in make([(1, "a")], condition="changed")
+    assert "Not sent: nothing has changed" in make([(1, "a")])
 
 
 def at(make: Callable[..., str], value: int, **values: Any) -> str:

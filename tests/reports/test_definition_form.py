@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -222,6 +223,41 @@ def test_the_buttons_work_without_scripts_and_save_nothing(client: Client) -> No
     page = save(client, do="down:door").content.decode()
     assert page.index('name="s.known" value="due"') < page.index('name="s.known" value="door"')
     assert not ReportDefinition.objects.exists()
+
+
+def test_the_second_of_two_windows_overwrites_nothing_unseen(client: Client) -> None:
+    definition = saved(client)
+    path = f"{definition.pk}/change"
+
+    def seen(page: str) -> str:
+        found = re.search(r'name="seen" value="([^"]+)"', page)
+        assert found is not None
+        return found[1]
+
+    both = seen(client.get(f"{ADMIN}/{path}/").content.decode())
+    assert save(client, path, seen=both, retention_days="60").status_code == 302
+    answer = save(client, path, seen=both, name="Gates").content.decode()
+    assert "was changed while you were editing" in answer and "Gates" in answer
+    definition.refresh_from_db()
+    assert (definition.name, definition.retention_days) == ("Doors", 60)
+    assert "was changed while" not in shown(client, seen=both)
+    assert save(client, path, seen=seen(answer), name="Gates").status_code == 302, "it is meant so"
+
+
+def test_nobody_is_made_its_owner_by_the_browser(client: Client, staff: Callable[..., User]) -> None:
+    """A choice without its own value on the page is sent as the first one there is."""
+    staff("aaron", "runs.view_run")
+    definition = saved(client)
+    olga = staff("olga", "runs.view_run")
+    for owner, shown_as in ((olga, "olga (can no longer sign in)"), (None, "Nobody yet")):
+        User.objects.filter(pk=olga.pk).update(is_active=False)
+        ReportDefinition.objects.update(owner=owner)
+        page = client.get(f"{ADMIN}/{definition.pk}/change/").content.decode()
+        assert f'<option value="" selected>{shown_as}</option>' in page
+        answer = save(client, f"{definition.pk}/change", owner="")
+        definition.refresh_from_db()
+        assert definition.owner == owner, answer
+    assert "Nobody yet" not in client.get(f"{ADMIN}/add/").content.decode()
 
 
 def test_the_preview_follows_what_is_typed(client: Client) -> None:

@@ -137,6 +137,25 @@ def test_what_a_report_lists_may_take_a_permission_of_its_own(
     response.close()
 
 
+def test_the_address_on_record_is_the_readers_and_not_that_of_a_proxy(
+    client: Client, artefact: Artefact, settings: Any
+) -> None:
+    settings.TRUSTED_PROXIES = 1
+    body(client.get(running.download_url(artefact), headers={"X-Forwarded-For": "10.9.9.9, 203.0.113.7"}))
+    assert DownloadEvent.objects.get().ip == "203.0.113.7"
+
+
+def test_of_a_data_set_that_is_gone_nobody_knows_who_may_have_it_but_administrators(
+    client: Client, artefact: Artefact, sign_in: Callable[[User], Client]
+) -> None:
+    url = running.download_url(artefact)
+    ReportRun.objects.update(choices={"data_set": "was_renamed"})
+    assert client.get(url).status_code == 403
+    response = sign_in(User.objects.create_superuser("boss")).get(url)
+    assert response.status_code == 200
+    response.close()
+
+
 @pytest.mark.parametrize(
     ("accel", "header", "value"),
     [

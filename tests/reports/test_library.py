@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
 from typing import Any
@@ -16,10 +17,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from reports import first_rows, keeping, library, running, storage
+from reports.datasets import registry
+from reports.datasets.registry import Column, Kind, Total
 from reports.models import Artefact, DownloadEvent, ReportDefinition, ReportRun
 from runs import ledger
-from runs.models import AuditEntry, Run
+from runs.models import AuditEntry, Notice, Run
 from runs.tasks import RunContext
+from tests.reports.listings import listed
 
 Define = Callable[..., ReportDefinition]
 Claim = Callable[..., RunContext]
@@ -259,6 +263,43 @@ def test_who_may_not_see_the_numbers_sees_none(
     assert "needs a permission of its own" in shown and "2026-11-15</td>" not in shown and "/download/" not in shown
     nobody = sign_in(staff("nobody"))
     assert nobody.get(page_of(report_run)).status_code == nobody.get(LIBRARY).status_code == 403
+
+
+@pytest.mark.parametrize("condition", ["always", "no_rows"])
+def test_totals_that_take_a_permission_stand_in_no_notice_and_on_no_page_of_others(
+    define: Define, claim: Claim, staff: Callable[..., User], sign_in: Callable[[User], Client],
+    monkeypatch: pytest.MonkeyPatch, condition: str,
+) -> None:  # fmt: skip
+    owner, low = staff("owner", "runs.view_auditentry"), staff("low", "runs.view_run", "reports.view_artefact")
+    columns = (Column("n", "N", Kind.INTEGER, totals=(Total.SUM,)),)
+    with listed([(31337,)], columns) as key:
+        secret = replace(registry.get(key), permission="runs.view_auditentry")
+        monkeypatch.setitem(registry._registry, key, secret)
+        chosen = {"totals": [{"column": "n", "how": "sum"}]}
+        report = define(data_set=key, selection=chosen, owner_id=owner.pk, notify=(low.pk,))
+        ReportDefinition.objects.update(condition=condition)
+        run = claim(report)
+        ledger.finish(run._claim, running.perform(run))
+        made = ReportRun.objects.get()
+        said = [str(Run.objects.get(pk=run.id).result), *Notice.objects.values_list("text", flat=True)]
+        said += [text(sign_in(low), path) for path in (page_of(made), f"/admin/runs/run/{run.id}/change/")]
+        assert not any("31,337" in one or "31337" in one for one in said)
+        assert made.summary["totals"][0]["value"] == 31337
+
+
+def test_why_a_report_was_not_sent_is_told_to_those_who_may_see_its_numbers(
+    client: Client,
+    definition: ReportDefinition,
+    made: Any,
+    staff: Callable[..., User],
+    sign_in: Callable[[User], Client],
+) -> None:
+    report_run = made(definition)
+    ReportRun.objects.update(state="skipped", summary={"not_sent": "“Sent” is 31,337, which is not above 5."})
+    assert "It was made and not sent: “Sent” is 31,337" in text(client, page_of(report_run))
+    viewer = sign_in(staff("viewer", "reports.view_artefact"))
+    shown = text(viewer, page_of(report_run))
+    assert "It was made and not sent." in shown and "31,337" not in shown
 
 
 def test_its_verbs_take_post_and_a_permission(

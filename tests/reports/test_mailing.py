@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
 
-from reports import mailing, mailing_again, recipients, running
+from reports import keeping, mailing, mailing_again, recipients, running
 from reports.datasets import registry
 from reports.datasets.registry import Column, Kind
 from reports.models import Artefact, ReportDefinition, ReportDelivery, ReportRecipient, ReportRun, ShareLink
@@ -18,6 +18,7 @@ from runs import clock, ledger
 from runs.models import AuditEntry, Notice, Run
 from runs.states import State
 from runs.tasks import RunContext
+from schedules.tasks import run_job
 from tests.reports.mail_house import House, goes_to, states
 
 Define = Callable[..., ReportDefinition]
@@ -405,3 +406,32 @@ def test_a_second_publishing_of_the_same_run_mails_nobody_twice(
 
 def test_waits_grow_and_end() -> None:
     assert [span / timedelta(minutes=1) for span in mailing.BACK_OFF] == [1, 5, 30, 30] and mailing.MOST_ATTEMPTS == 5
+
+
+def test_what_was_not_worth_sending_is_not_sent_when_it_is_made_again(house: House, define: Define) -> None:
+    definition = define(condition="no_rows")
+    goes_to(definition, "anna@partner.example")
+    skipped = house.send(definition)
+    again = keeping.make_again(None, skipped.pk, key="a")
+    run_job(again.run_id)
+    house.work()
+    again.refresh_from_db()
+    assert (skipped.state, again.state) == ("skipped", "skipped") and not house.server.received
+
+
+def test_rows_of_what_a_report_listed_before_go_to_no_address_outside(house: House, define: Define) -> None:
+    definition = define()
+    goes_to(definition, "anna@partner.example")
+    original = house.send(definition)
+    assert states(original) == {"anna@partner.example": SENT}
+    ReportDefinition.objects.update(data_set="runs_by_schedule")
+    goes_to(definition, "later@partner.example")
+    again = keeping.make_again(None, original.pk, key="a")
+    run_job(again.run_id)
+    house.work()
+    assert set(states(again).values()) == {LEFT_OUT} and not house.to("later@partner.example")
+    assert ReportDelivery.objects.filter(report_run=again, why=recipients.OTHER_ROWS).count() == 2
+    assert states(house.send(ReportDefinition.objects.get())) == {
+        "anna@partner.example": SENT,
+        "later@partner.example": SENT,
+    }

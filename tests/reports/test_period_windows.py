@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils import timezone as django_timezone
 
 from reports import coming, opening, periods, running
+from reports.drafts import ReportDraft
 from reports.models import ReportDefinition, ReportRun
 from reports.periods import Window
 from runs.tasks import JobFailed, RunContext
@@ -197,3 +198,12 @@ def test_the_page_of_a_report_shows_the_next_five(
     page = client.get(address).content.decode()
     assert "The next reports and their days" in page and page.count("by “Weekly”") == 5
     assert coming.next_five(definition)[4].days in page
+
+
+def test_the_preview_of_what_is_typed_goes_on_where_the_last_report_ended(define: Define, claim: Claim) -> None:
+    definition = define(period="since_last")
+    opened = opening.open_run(claim(definition, due_at=at("2026-11-10T09:00+01:00")), definition)
+    ReportRun.objects.update(state="succeeded")
+    typed = ReportDefinition(**ReportDraft.of(definition).column_values(), pk=definition.pk)
+    due = at("2026-11-19T09:00+01:00")
+    assert typed.window_at(due).start == opened.window_end == definition.window_at(due).start

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.test import Client
 
-from reports import running, sources, storage
+from reports import keeping, running, sources, storage
 from reports.models import Artefact, ReportDefinition, ReportQuery, ReportRun
 from reports.periods import Window
 from reports.queries import approval, services
@@ -102,6 +103,17 @@ def test_nor_what_they_wrote_a_part_of(query: ReportQuery, ann: User, bob: User,
     assert services.approve_query(bob, query.pk, approval.current(query)).state == "approved"
 
 
+def test_nor_what_they_wrote_the_parameters_of(query: ReportQuery, ann: User, bob: User) -> None:
+    """What a parameter is when nobody says anything decides about rows as much as the text does."""
+    all_of_it = (replace(REGION, default="everywhere"),)
+    services.save_query(bob, QueryDraft("Letters", DRAFT.sql, "Two", all_of_it), query.pk)
+    services.save_query(ann, QueryDraft("Letters", DRAFT.sql + " ", "Two", all_of_it), query.pk)
+    services.ask_for_approval(ann, query.pk)
+    query.refresh_from_db()
+    with pytest.raises(ValidationError, match="somebody else must approve it"):
+        services.approve_query(bob, query.pk, approval.current(query))
+
+
 def test_only_the_text_that_was_looked_at_is_approved(query: ReportQuery, ann: User, bob: User) -> None:
     services.ask_for_approval(ann, query.pk)
     looked_at = approval.current(query)
@@ -159,6 +171,19 @@ def test_a_report_is_bound_to_the_text_it_was_begun_with(
     with pytest.raises(sources.Unreadable, match="another text since this report was begun"):
         list(sources.of(Choices.from_json(frozen), WEEK).rows())
     assert rows(approved) == [("north",)]
+
+
+def test_what_was_made_of_an_older_text_is_not_made_again_of_a_newer_one(
+    approved: ReportQuery, define: Any, claim: Any, ann: User, bob: User
+) -> None:
+    running.perform(claim(define(data_set="", query_id=approved.pk, parameters={"region": "north"})))
+    original = ReportRun.objects.get()
+    assert keeping.make_again(None, original.pk, key="a").again_of == original
+    services.save_query(ann, QueryDraft("Letters", DRAFT.sql + " ", "Two", (REGION,)), approved.pk)
+    services.ask_for_approval(ann, approved.pk)
+    services.approve_query(bob, approved.pk, approval.current(ReportQuery.objects.get()))
+    with pytest.raises(ValidationError, match="approved with another text since"):
+        keeping.make_again(None, original.pk, key="b")
 
 
 def test_a_text_that_was_exchanged_in_the_database_is_not_run(approved: ReportQuery) -> None:
@@ -315,6 +340,31 @@ def test_a_try_says_what_is_wrong(client: Client) -> None:
         ("SELECT :m", "not among the parameters"), ("SELECT password FROM auth_user", "what "),
     ):  # fmt: skip
         assert said in client.post(f"{LIST}add/", {"sql": sql, "do": "try"}).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        ("2026-02-01", "2026-02-01", "1 row"), ("2026-02-02", "2026-02-01", "on or after the first"),
+        ("9999-12-01", "9999-12-31", "between the years 1970 and 2199"), ("0001-01-01", "0001-01-02", "between the years"),
+        ("", "2026-02-01", "Choose the first and the last day"), ("soon", "later", "Choose the first and the last day"),
+    ],
+)  # fmt: skip
+def test_a_try_covers_the_days_that_were_typed_or_none(
+    ann: User, sign_in: Any, first: str, last: str, said: str
+) -> None:
+    typed = {
+        "name": "x",
+        "sql": "SELECT 1 AS n WHERE :a < :b",
+        "rows": "2",
+        "do": "try",
+        "v-first": first,
+        "v-last": last,
+    }
+    for number, (name, kind) in enumerate((("a", "period_start"), ("b", "period_end"))):
+        typed |= {f"p{number}-name": name, f"p{number}-kind": kind, f"p{number}-label": name}
+    answer = sign_in(ann).post(f"{LIST}add/", typed)
+    assert answer.status_code == 200 and said in answer.content.decode()
 
 
 def test_rows_of_parameters_come_and_go(client: Client) -> None:

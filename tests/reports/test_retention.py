@@ -20,7 +20,7 @@ from reports.models import Artefact, ReportDefinition, ReportRun
 from runs import clock, duties, ledger
 from runs.models import AuditEntry, Run
 from runs.states import State, Trigger
-from runs.tasks import RunContext
+from runs.tasks import JobFailed, RunContext
 from schedules import kinds
 
 Define = Callable[..., ReportDefinition]
@@ -93,6 +93,22 @@ def test_the_latest_good_report_is_never_removed(define: Define, make: Callable[
     make(definition, timedelta(days=1))
     assert not Artefact.objects.get(pk=mine[2].pk).is_available, "a newer one takes its place"
     assert retention.sweep(clock.now()).files == 1
+
+
+def test_an_old_report_that_is_made_again_takes_no_new_ones_place(
+    definition: ReportDefinition, make: Callable[..., Artefact], claim: Claim
+) -> None:
+    old = claim(definition, due_at=DUE - timedelta(days=60))
+    running.perform(old)
+    latest = make(definition, timedelta(days=-9))
+    again = keeping.make_again(None, ReportRun.objects.get(run_id=old.id).pk, key="a")
+    claimed = ledger.claim(again.run_id, "test worker")
+    assert claimed is not None
+    running.perform(RunContext(claimed))
+    Artefact.objects.update(expires_at=timezone.now() - timedelta(days=1))
+    assert [one.pk for one in Artefact.objects.all() if one.is_available] == [latest.pk]
+    assert retention.kept_runs(ReportRun.objects.all()) == {latest.report_run_id}
+    assert retention.sweep(clock.now()).files == 2 and path(latest).exists()
 
 
 def test_files_of_a_deleted_report_go_with_their_time(define: Define, make: Callable[..., Artefact]) -> None:
@@ -286,3 +302,9 @@ def test_a_report_whose_worker_was_lost_ends_with_its_run(definition: ReportDefi
     ledger.fail(run._claim, "The worker stopped in the middle.", may_retry=False)
     report_run = ReportRun.objects.get()
     assert (report_run.state, report_run.error) == ("failed", "The worker stopped in the middle.")
+
+
+def test_days_are_not_guessed_for_what_was_to_be_made_again(definition: ReportDefinition, claim: Claim) -> None:
+    with pytest.raises(JobFailed, match="no longer on record"):
+        running.perform(claim(definition, parameters={opening.AGAIN_OF: 4711}))
+    assert not ReportRun.objects.exists()

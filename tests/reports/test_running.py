@@ -18,13 +18,14 @@ from django.utils import timezone
 from newsletters.models import Delivery, Issue, Newsletter, Subscriber
 from reports import deliveries, opening, running, storage
 from reports.datasets import registry
-from reports.datasets.registry import Column, Kind
+from reports.datasets.registry import Column, Kind, Row
 from reports.models import Artefact, ReportDefinition, ReportRun
 from reports.periods import Window
 from runs import ledger
 from runs.models import Notice, Run, RunEvent, RunLink
 from runs.states import State, Trigger
 from runs.tasks import JobFailed, RunContext
+from tests.reports.listings import listed
 
 Define = Callable[..., ReportDefinition]
 Claim = Callable[..., RunContext]
@@ -248,6 +249,23 @@ def test_a_deleted_report_ends_its_run_in_words(definition: ReportDefinition, cl
     with pytest.raises(JobFailed, match="no longer exists") as raised:
         running.perform(run)
     assert not raised.value.may_retry
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_a_report_that_is_deleted_while_it_is_made_is_made_all_the_same(
+    define: Define, claim: Claim, attempts: int
+) -> None:
+    def rows(window: Window) -> Iterator[Row]:
+        ReportDefinition.objects.all().delete()
+        return iter([(1, "x")])
+
+    with listed(rows) as key:
+        run = claim(define(data_set=key))
+        if attempts == 2:
+            opening.open_run(run, ReportDefinition.objects.get())
+            run = claim(run=run)
+        assert running.perform(run).startswith("1 row for ")
+    assert (ReportRun.objects.get().state, ReportRun.objects.get().definition) == ("succeeded", None)
 
 
 def test_an_unknown_data_set_ends_its_run_in_words(definition: ReportDefinition, claim: Claim) -> None:
