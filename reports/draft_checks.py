@@ -32,7 +32,7 @@ def validate(draft: ReportDraft, existing: ReportDefinition | None = None, *, ac
     _check_days(draft, errors)
     _check_files(draft, errors)
     _check_condition(draft, errors)
-    _check_recipients(draft, errors)
+    _check_recipients(draft, existing, errors)
     if errors:
         raise ValidationError(errors)
 
@@ -125,6 +125,8 @@ def _check_files(draft: ReportDraft, errors: Errors) -> None:
 
 
 def _check_condition(draft: ReportDraft, errors: Errors) -> None:
+    if draft.compares and draft.query_id is not None:
+        errors["compares"] = "An SQL query cannot be compared: nobody but itself knows what the period before was."
     if draft.condition not in Condition.values:
         errors["condition"] = "Choose when it is worth sending."
     if draft.condition != Condition.THRESHOLD:
@@ -156,8 +158,15 @@ def _totals_of(draft: ReportDraft) -> set[str]:
     return {selectable.ROWS_LABEL, *(label for label, one in labels.items() if one in counted)}
 
 
-def _check_recipients(draft: ReportDraft, errors: Errors) -> None:
-    if problems := outside_addresses.problems(draft.recipient_addresses):
+def _check_recipients(draft: ReportDraft, existing: ReportDefinition | None, errors: Errors) -> None:
+    problems = outside_addresses.problems(draft.recipient_addresses)
+    left = {address.lower() for address in outside_addresses.who_left(existing)}
+    problems += [
+        f"{address} asked for no more mails of this report. Only they can take that back, by the link in each of its mails."
+        for address in draft.recipient_addresses
+        if address.lower() in left
+    ]
+    if problems:
         errors["recipient_addresses"] = " ".join(problems)
     if not 0 <= draft.attach_up_to_mb <= MAX_ATTACHED_MB:
         errors["attach_up_to_mb"] = f"Write a number of megabytes from 0 to {MAX_ATTACHED_MB}."

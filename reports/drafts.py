@@ -57,7 +57,7 @@ class ReportDraft:
     recipient_groups: tuple[int, ...] = ()
     """Numbers of the groups whose members get it by mail."""
     recipient_addresses: tuple[str, ...] = ()
-    """Addresses outside that get it by mail."""
+    """Addresses outside that get it by mail, without those that asked for no more."""
 
     @classmethod
     def of(cls, definition: ReportDefinition) -> ReportDraft:
@@ -70,7 +70,7 @@ class ReportDraft:
             notify=tuple(definition.notify.order_by("pk").values_list("pk", flat=True)),
             recipient_users=tuple(one.user_id for one in recipients if one.user_id is not None),
             recipient_groups=tuple(one.group_id for one in recipients if one.group_id is not None),
-            recipient_addresses=tuple(one.address for one in recipients if one.address),
+            recipient_addresses=tuple(one.address for one in recipients if one.address and one.unsubscribed_at is None),
         )
 
     def column_values(self) -> dict[str, Any]:

@@ -155,6 +155,8 @@ class ReportForm(forms.ModelForm):  # type: ignore[type-arg]
             )
         else:
             words = "An administrator has to allow their domains first."
+        if left := outside_addresses.who_left(self.instance):
+            words += f" Asked for no more mails of this report: {', '.join(left)}."
         self.fields["recipient_addresses"].help_text = words
 
     def _offer_totals(self, typed: Typed) -> None:

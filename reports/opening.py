@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from reports import retention, sources
-from reports.models import ReportDefinition, ReportRun
+from reports.models import Period, ReportDefinition, ReportRun
+from runs.models import Run
 from runs.row_numbers import row_number
+from runs.states import OPEN
 from runs.tasks import JobFailed, RunContext
 
 AGAIN_OF = "again_of"
@@ -56,6 +58,8 @@ def _as_before(run: RunContext) -> dict[str, Any] | None:
 
 
 def _as_defined(run: RunContext, definition: ReportDefinition) -> dict[str, Any]:
+    if definition.period == Period.SINCE_LAST and _is_one_before_open(run, definition):
+        raise JobFailed("The report before this one is still being made, and this one begins where that one ends.")
     try:
         window = definition.window_at(run.due_at)
     except (KeyError, ValueError) as error:
@@ -70,3 +74,9 @@ def _as_defined(run: RunContext, definition: ReportDefinition) -> dict[str, Any]
         "window_end": window.end,
         "time_zone": definition.time_zone,
     }
+
+
+def _is_one_before_open(run: RunContext, definition: ReportDefinition) -> bool:
+    # Asked of the ledger: one that failed and is tried again will still cover its days.
+    earlier = Run.objects.filter(kind="report", target_id=definition.pk, due_at__lt=run.due_at, state__in=OPEN)
+    return earlier.exists()

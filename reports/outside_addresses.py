@@ -8,6 +8,8 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from reports.models import ReportDefinition
+
 MOST = 50
 
 
@@ -22,6 +24,14 @@ def problems(addresses: Iterable[str]) -> list[str]:
     found = [_problem(address) for address in addresses]
     told = [problem for problem in found if problem]
     return told if len(found) <= MOST else [*told, f"At most {MOST} addresses fit here. A group of staff takes more."]
+
+
+def who_left(definition: ReportDefinition | None) -> list[str]:
+    """Those that asked for no more mails of this report."""
+    if definition is None or definition.pk is None:
+        return []
+    left = definition.recipients.exclude(address="").exclude(unsubscribed_at=None).order_by("address")
+    return list(left.values_list("address", flat=True))
 
 
 def is_offered() -> bool:

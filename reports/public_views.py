@@ -83,10 +83,13 @@ def file(request: HttpRequest, token: str) -> HttpResponseBase:
 
 @_public
 def leave(request: HttpRequest, token: str) -> HttpResponseBase:
-    """GET shows a button, POST ends the mails. One click from a mail program (RFC 8058) and the button do the same."""
+    """GET shows a button, POST ends the mails, or has them back. One click from a mail program (RFC 8058) ends them."""
     recipient = unsubscribing.find(token)
     if recipient is None:
         return _not_here()
+    if request.method == "POST" and request.POST.get("do") == "come-back":
+        unsubscribing.come_back(recipient)
+        return _show("came_back", {"definition": recipient.definition, "address": recipient.address})
     if request.method == "POST":
         unsubscribing.unsubscribe(recipient)
     is_asked = request.method != "POST" and recipient.unsubscribed_at is None

@@ -25,6 +25,7 @@ from runs.tasks import RunContext
 
 State = ReportRun.State
 PUBLISHED = (State.SUCCEEDED, State.INCOMPLETE, State.SKIPPED)
+SENT_BEFORE = "everybody was sent it when it was first made."
 
 
 def is_published(report_run: ReportRun) -> bool:
@@ -150,12 +151,17 @@ def _record(
     report_run.content_sha256 = made.content_sha256
     not_sent = report_run.summary.get("not_sent", "")
     if not was_decided:
-        # One made again is in no line of reports: what was not worth sending then is not sent now either.
         first = report_run.again_of
-        not_sent = _decide(definition, made) if first is None else first.summary.get("not_sent", "")
+        not_sent = _decide(definition, made) if first is None else _not_sent_again(first)
     report_run.summary = {**summary, **({"not_sent": not_sent} if not_sent else {})}
-    report_run.state = State.INCOMPLETE if is_capped else State.SKIPPED if not_sent else State.SUCCEEDED
+    is_skipped = not_sent not in ("", SENT_BEFORE)
+    report_run.state = State.INCOMPLETE if is_capped else State.SKIPPED if is_skipped else State.SUCCEEDED
     report_run.save(update_fields=["state", "row_count", "error", "content_sha256", "summary"])
+
+
+def _not_sent_again(first: ReportRun) -> str:
+    """One made again is for whoever asked: it is mailed only where the first could not be made, so that nobody has it."""
+    return first.summary.get("not_sent", "") or (SENT_BEFORE if first.state in PUBLISHED else "")
 
 
 def _decide(definition: ReportDefinition, made: conditions.Made) -> str:

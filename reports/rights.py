@@ -11,11 +11,15 @@ class NotAllowed(Exception):
     """The owner may not see what the report lists; in words for staff."""
 
 
+class OwnerGone(NotAllowed):
+    """Nobody can put that right but people: no later run will do better."""
+
+
 def require(definition: ReportDefinition, choices: Choices) -> None:
     """Raises NotAllowed when the owner may not see it, or may no longer sign in; and registry.UnknownDataSet."""
     owner = definition.owner
     if owner is not None and not owner.is_active:
-        raise NotAllowed(f"“{owner}”, who answers for this report, can no longer sign in. Choose another owner for it.")
+        raise OwnerGone(f"“{owner}”, who answers for this report, can no longer sign in. Choose another owner for it.")
     if choices.query_id is not None:
         return  # it was approved for whoever makes reports
     data_set = registry.get(choices.data_set)

@@ -15,6 +15,7 @@ from reports import (
     copying,
     failures,
     opening,
+    pausing,
     publishing,
     reading,
     results,
@@ -63,6 +64,8 @@ def perform(run: RunContext) -> str:
         raise
     except Exception as error:
         known = failures.in_words(error)
+        if isinstance(error, rights.OwnerGone):
+            pausing.pause_schedules(definition, str(error))
         failures.close(report_run, str(known or error) or type(error).__name__)
         if known is None or known is error:
             raise

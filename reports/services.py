@@ -91,7 +91,10 @@ def record_download(actor: Actor, artefact: Artefact, *, ip: str | None, byte_ra
 
 
 def _set_people(definition: ReportDefinition, draft: ReportDraft) -> None:
-    """Whoever stays keeps their row: it remembers who asked for no more mails."""
+    """Whoever stays keeps their row, and so does an address that asked for no more mails: it is not asked twice.
+
+    The links of an address that is taken away end.
+    """
     definition.notify.set(draft.notify)
     wanted: dict[tuple[str, Any], ReportRecipient] = {}
     for user_id in draft.recipient_users:
@@ -102,8 +105,11 @@ def _set_people(definition: ReportDefinition, draft: ReportDraft) -> None:
         wanted["address", address.lower()] = ReportRecipient(definition=definition, address=address)
     for row in definition.recipients.all():
         key: tuple[str, Any] = ("user", row.user_id) if row.user_id else ("group", row.group_id)
-        if wanted.pop(("address", row.address.lower()) if row.address else key, None) is None:
-            row.delete()
+        is_wanted = wanted.pop(("address", row.address.lower()) if row.address else key, None) is not None
+        if is_wanted or row.unsubscribed_at is not None:
+            continue
+        row.links.filter(revoked_at=None).update(revoked_at=clock.now())
+        row.delete()
     ReportRecipient.objects.bulk_create(wanted.values())
 
 

@@ -195,10 +195,16 @@ def test_addresses_outside_are_of_allowed_domains_and_remember_who_wants_no_more
     definition = saved(client, recipient_addresses="Anna@Example.org, ben@partner.example\r\nAnna@example.org")
     assert ReportDraft.of(definition).recipient_addresses == ("Anna@example.org", "ben@partner.example")
     definition.recipients.filter(address="ben@partner.example").update(unsubscribed_at="2026-01-01T00:00Z")
+    assert ReportDraft.of(definition).recipient_addresses == ("Anna@example.org",)
     path = f"{definition.pk}/change"
-    assert save(client, path, recipient_addresses="ben@partner.example\nnew@example.org").status_code == 302
+    asked = save(client, path, recipient_addresses="Ben@partner.example").content.decode()
+    assert "Ben@partner.example asked for no more mails of this report. Only they can take that back" in asked
+    assert save(client, path, recipient_addresses="new@example.org").status_code == 302
     assert definition.recipients.get(address="ben@partner.example").unsubscribed_at is not None
     assert set(definition.recipients.values_list("address", flat=True)) == {"ben@partner.example", "new@example.org"}
+    assert (
+        "Asked for no more mails of this report: ben@partner.example" in client.get(f"{ADMIN}/{path}/").content.decode()
+    )
     refused = save(client, path, recipient_addresses="x@elsewhere.example").content.decode()
     assert "Reports may not go to elsewhere.example, only to addresses at example.org or partner.example" in refused
 

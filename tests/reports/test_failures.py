@@ -25,6 +25,8 @@ from runs import ledger, rescue
 from runs.models import Run
 from runs.states import Trigger
 from runs.tasks import JobFailed, RunContext
+from schedules import services as schedule_services
+from schedules.drafts import ScheduleDraft
 from schedules.tasks import run_job
 from tests.reports.listings import listed
 
@@ -231,6 +233,25 @@ def test_a_report_of_a_disabled_owner_is_not_made_and_says_why(
     with pytest.raises(JobFailed, match="“olga”, who answers for this report, can no longer sign in"):
         running.perform(claim(report))
     assert "can no longer sign in" in ReportRun.objects.get().error
+
+
+def test_its_schedules_are_paused_with_the_reason_and_made_no_failure_of_each_time(
+    define: Define, claim: Claim, staff: Callable[..., User]
+) -> None:
+    report, owner = define(), staff("olga")
+    ReportDefinition.objects.update(owner=owner)
+    drafts = [ScheduleDraft.for_kind("report", name=name, target_id=report.pk, expression="0 7 * * *") for name in "ab"]
+    first, second = (schedule_services.create_schedule(None, draft) for draft in drafts)
+    schedule_services.pause_schedule(None, second.pk, reason="Holidays")
+    User.objects.update(is_active=False)
+    with pytest.raises(JobFailed):
+        running.perform(claim(report))
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert first.is_paused and first.pause_reason.startswith(
+        "“olga”, who answers for this report, can no longer sign in"
+    )
+    assert second.pause_reason == "Holidays"
 
 
 def test_what_not_everybody_may_see_needs_somebody_who_answers_for_it(

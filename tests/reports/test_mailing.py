@@ -419,11 +419,31 @@ def test_what_was_not_worth_sending_is_not_sent_when_it_is_made_again(house: Hou
     assert (skipped.state, again.state) == ("skipped", "skipped") and not house.server.received
 
 
+def test_what_everybody_was_sent_is_only_for_whoever_makes_it_again(
+    house: House, define: Define, staff: Callable[..., User]
+) -> None:
+    definition = define()
+    goes_to(definition, "anna@partner.example")
+    original = house.send(definition)
+    boss = staff("boss", "reports.run_report", "reports.view_artefact")
+    again = keeping.make_again(boss, original.pk, key="a")
+    run_job(again.run_id)
+    house.work()
+    again.refresh_from_db()
+    assert again.artefacts.count() == 1 and again.summary["not_sent"] == "everybody was sent it when it was first made."
+    assert len(house.to("anna@partner.example")) == 1 and Notice.objects.filter(user=boss).count() == 1
+    ReportRun.objects.update(state="failed")
+    run_job(keeping.make_again(boss, original.pk, key="b").run_id)
+    house.work()
+    assert len(house.to("anna@partner.example")) == 2
+
+
 def test_rows_of_what_a_report_listed_before_go_to_no_address_outside(house: House, define: Define) -> None:
     definition = define()
     goes_to(definition, "anna@partner.example")
     original = house.send(definition)
     assert states(original) == {"anna@partner.example": SENT}
+    ReportRun.objects.update(state="failed")  # what was sent is not sent again when it is made again
     ReportDefinition.objects.update(data_set="runs_by_schedule")
     goes_to(definition, "later@partner.example")
     again = keeping.make_again(None, original.pk, key="a")

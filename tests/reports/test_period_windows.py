@@ -17,6 +17,7 @@ from reports import coming, opening, periods, running
 from reports.drafts import ReportDraft
 from reports.models import ReportDefinition, ReportRun
 from reports.periods import Window
+from runs.models import Run
 from runs.tasks import JobFailed, RunContext
 
 ZONES = ["Pacific/Auckland", "America/Los_Angeles", "UTC"]
@@ -144,6 +145,7 @@ def test_reports_since_the_last_tile_and_an_incomplete_one_is_made_up_for(define
     for day, state in ((0, "succeeded"), (3, "failed"), (5, "incomplete"), (9, "skipped"), (20, "succeeded")):
         opened = opening.open_run(claim(definition, due_at=first + timedelta(days=day)), definition)
         ReportRun.objects.filter(pk=opened.pk).update(state=state)
+        Run.objects.filter(pk=opened.run_id).update(state="succeeded")
     made = list(ReportRun.objects.order_by("id"))
     complete = [one for one in made if one.state in ("succeeded", "skipped")]
     assert all(one.window_end == other.window_start for one, other in pairwise(complete))
@@ -198,6 +200,19 @@ def test_the_page_of_a_report_shows_the_next_five(
     page = client.get(address).content.decode()
     assert "The next reports and their days" in page and page.count("by “Weekly”") == 5
     assert coming.next_five(definition)[4].days in page
+
+
+def test_a_report_since_the_last_one_waits_for_the_one_before_it(define: Define, claim: Claim) -> None:
+    definition = define(period="since_last")
+    earlier = claim(definition, due_at=at("2026-11-10T09:00+01:00"))
+    opening.open_run(earlier, definition)
+    later = claim(definition, due_at=at("2026-11-19T09:00+01:00"))
+    with pytest.raises(JobFailed, match="The report before this one is still being made") as raised:
+        opening.open_run(later, definition)
+    assert raised.value.may_retry
+    Run.objects.filter(pk=earlier.id).update(state="succeeded")
+    ReportRun.objects.update(state="succeeded")
+    assert opening.open_run(later, definition).window_start == ReportRun.objects.earliest("pk").window_end
 
 
 def test_the_preview_of_what_is_typed_goes_on_where_the_last_report_ended(define: Define, claim: Claim) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,8 @@ from django.core import signing
 from django.test import Client
 from django.urls import reverse
 
-from reports import share_links, storage, unsubscribing
+from reports import services, share_links, storage, unsubscribing
+from reports.drafts import ReportDraft
 from reports.models import Artefact, DownloadEvent, ReportDefinition, ReportRecipient, ReportRun, ShareLink
 from runs import clock
 from runs.models import AuditEntry, Notice
@@ -260,6 +262,29 @@ def test_leaving_takes_a_button_or_one_click_of_a_mail_program(
     assert len(house.to("kim@partner.example")) == 1
     assert later.deliveries.get().why == "Asked for no more mails of this report."
     assert Notice.objects.filter(user=owner).count() == 1, "their wish is no trouble"
+
+
+def test_whoever_left_may_come_back_and_nobody_else_may_bring_them(
+    house: House, report: ReportRun, guest: Client, define: Define
+) -> None:
+    recipient = ReportRecipient.objects.get()
+    url = reverse("reports:leave", args=[unsubscribing.token_of(recipient.pk)])
+    guest.post(url)
+    assert "I want them after all" in guest.get(url).content.decode()
+    assert "You get these mails again" in guest.post(url, {"do": "come-back"}).content.decode()
+    recipient.refresh_from_db()
+    assert recipient.unsubscribed_at is None
+    assert AuditEntry.objects.filter(action="a recipient wants the report again").count() == 1
+    house.send(ReportDefinition.objects.get())
+    assert len(house.to("kim@partner.example")) == 2
+
+
+def test_the_links_of_an_address_that_is_taken_away_end(report: ReportRun, guest: Client) -> None:
+    definition = ReportDefinition.objects.get()
+    link = ShareLink.objects.get(address="kim@partner.example")
+    services.edit_definition(None, definition.pk, replace(ReportDraft.of(definition), recipient_addresses=()))
+    link.refresh_from_db()
+    assert link.revoked_at is not None and not definition.recipients.exists()
 
 
 def test_a_token_for_leaving_that_is_not_ours_changes_nothing(guest: Client, report: ReportRun) -> None:
