@@ -39,37 +39,28 @@ def register() -> None:
     duties.register("reports", upkeep.look_after)
     duties.register("mails of reports", mailing.look_after)
     job_kinds.show_at("report", page_of_run)
-    kinds.register(
-        JobKind(
-            key=upkeep.SWEEP_KIND,
-            label="Tidying of report files",
-            perform=upkeep.perform_sweep,
-            icon="auto_delete",
-            queue="reports",
-            defaults=PolicyDefaults(time_limit_seconds=1800),
-        )
-    )
-    kinds.register(
-        JobKind(
-            key="report",
-            label="Report",
-            perform=running.perform,
-            icon="table_chart",
-            target_model="reports.ReportDefinition",
-            queue="reports",
-            describe_impact=describe_impact,
-            admin_permission="reports.run_report",
-            tells_who_asked=True,
-        )
-    )
-    for key, label, perform, icon in (
-        (mailing.KIND, "Mails of a report", mailing.perform, "outgoing_mail"),
-        (telling.KIND, "Mail to a report's owner", telling.perform, "mail"),
-    ):
-        kinds.register(
-            JobKind(
-                key=key, label=label, perform=perform, icon=icon, queue="reports", admin_permission="reports.run_report",
-                defaults=kinds.PolicyDefaults(time_limit_seconds=3600),
-            )
-        )  # fmt: skip
+    for kind in _job_kinds():
+        kinds.register(kind)
     endings.connect()
+
+
+def _job_kinds() -> list[JobKind]:
+    return [
+        JobKind(
+            key="report", label="Report", perform=running.perform, icon="table_chart", queue="reports",
+            target_model="reports.ReportDefinition", describe_impact=describe_impact, admin_permission="reports.run_report",
+            tells_who_asked=True,
+        ),
+        JobKind(
+            key=upkeep.SWEEP_KIND, label="Tidying of report files", perform=upkeep.perform_sweep, icon="auto_delete",
+            queue="reports", defaults=PolicyDefaults(time_limit_seconds=1800),
+        ),
+        JobKind(
+            key=mailing.KIND, label="Mails of a report", perform=mailing.perform, icon="outgoing_mail", queue="reports",
+            admin_permission="reports.run_report", defaults=PolicyDefaults(time_limit_seconds=3600),
+        ),
+        JobKind(
+            key=telling.KIND, label="Mail to a report's owner", perform=telling.perform, icon="mail", queue="reports",
+            admin_permission="reports.run_report", defaults=PolicyDefaults(time_limit_seconds=3600),
+        ),
+    ]  # fmt: skip
