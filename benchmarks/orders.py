@@ -75,7 +75,6 @@ def add_to_registry() -> None:
     )  # fmt: skip
 
     def rows(window: Window) -> models.QuerySet[Any]:
-        most = (window.beyond - window.first).days  # a report of so many days lists so many thousand orders
-        return Order.objects.filter(pk__lte=most * 1000)
+        return Order.objects.all()  # whatever the days: a filter says how many
 
     register(DataSet("benchmark_orders", "Orders", columns, queryset=rows, order=("id",)))

@@ -90,8 +90,8 @@ def planned(count: int, *formats: str) -> Any:
     definition, _ = ReportDefinition.objects.get_or_create(
         name=f"{count} orders {' '.join(formats)}".strip(),
         defaults={
-            "data_set": "benchmark_orders", "period": "last_n_days", "last_n": count // 1000, "formats": list(formats),
-            "time_zone": "Europe/Berlin",
+            "data_set": "benchmark_orders", "period": "yesterday", "formats": list(formats), "time_zone": "Europe/Berlin",
+            "selection": {"filters": [{"column": "id", "is": "at_most", "values": [str(count)]}]},
         },
     )  # fmt: skip
     return ledger.plan(
