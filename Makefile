@@ -19,7 +19,7 @@ help:
 	@echo "make run    start everything with demo data (PORT=, DATA_DIR=, ADMIN_PASSWORD=)"
 	@echo "make test   run the tests on SQLite and on PostgreSQL"
 	@echo "make lint   style, types, import layers, migrations"
-	@echo "make bench  measures scheduling, the admin's lists, the sending and reports against their peers (about forty minutes)"
+	@echo "make bench  measures scheduling, the admin's lists, the sending, reports and cleanup against their peers (about an hour)"
 	@echo "make faults breaks every part for hours, on SQLite and on PostgreSQL, and prints the tables"
 
 $(VENV)/.installed: requirements.txt
@@ -62,3 +62,4 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/admin.py
 	$(BIN)/python benchmarks/send.py
 	$(BIN)/python benchmarks/reports.py
+	$(BIN)/python benchmarks/cleanup.py

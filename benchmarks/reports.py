@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import psutil
 
 from benchmarks.house import house, options, process, report
+from benchmarks.worker_memory import hand_to_broker, kilobytes, working_process
 from tests.integration.stack import free_port
 
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
@@ -253,40 +254,16 @@ def _memory(few: int, many: int) -> None:
         run = planned(count)
         arguments = ("worker", "--concurrency=1", "-Q", "reports", "--without-mingle")
         with process("benchmarks.report_worker", *arguments) as worker:
-            child = _child(worker.pid)
-            idle = _kilobytes(child, "VmRSS")
-            _hand_to_broker()
+            child = working_process(worker.pid)
+            idle = kilobytes(child, "VmRSS")
+            hand_to_broker()
             while run.finished_at is None:
                 time.sleep(0.2)
                 run.refresh_from_db()
             assert run.state == "succeeded", run.error
-            peaks[count] = _kilobytes(child, "VmHWM") - idle
+            peaks[count] = kilobytes(child, "VmHWM") - idle
     report("reports.rss_over_idle_mb", peaks[many] / 1000, "MB", rows=many)
     report("reports.rss_growth_mb", (peaks[many] - peaks[few]) / 1000, "MB", rows=many, over=few)
-
-
-def _child(pid: int) -> int:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        children = psutil.Process(pid).children()
-        if children:
-            time.sleep(3)  # it settles
-            return int(children[0].pid)
-        time.sleep(0.2)
-    raise AssertionError("the worker has no process that works")
-
-
-def _kilobytes(pid: int, name: str) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1])
-
-
-def _hand_to_broker() -> None:
-    from scheduler_site.celery import app
-    from schedules import publisher
-
-    with app.producer_or_acquire() as producer:
-        publisher.publish_due(app, producer)
 
 
 def _downloads(count: int, readers: int) -> None:
@@ -307,11 +284,11 @@ def _downloads(count: int, readers: int) -> None:
         path, cookie = f"/admin/reports/artefact/{artefact.key}/download/", session_of("boss")
         take(port, path, cookie, artefact, readers=8)
         workers = [child.pid for child in psutil.Process(web.pid).children()]
-        before = max(_kilobytes(pid, "VmHWM") for pid in workers)
+        before = max(kilobytes(pid, "VmHWM") for pid in workers)
         begun = time.perf_counter()
         taken = take(port, path, cookie, artefact, readers=readers)
         seconds = time.perf_counter() - begun
-        after = max(_kilobytes(pid, "VmHWM") for pid in workers)
+        after = max(kilobytes(pid, "VmHWM") for pid in workers)
     finally:
         web.terminate()
         web.wait()

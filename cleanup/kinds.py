@@ -6,9 +6,12 @@ from typing import cast
 
 from django.db import models
 
-from cleanup import planner, running
-from cleanup.models import CleanupPolicy
-from runs import clock
+from cleanup import ending, planner, running, targets, upkeep
+from cleanup.models import Archiving, CleanupPolicy
+from cleanup.run_links import page_of_run
+from cleanup.targets import plans  # noqa: F401 - its check of every plan runs at start
+from cleanup.targets.ours import OURS
+from runs import clock, duties, job_kinds, outcomes
 from schedules import kinds
 from schedules.kinds import JobKind, PolicyDefaults
 
@@ -18,14 +21,19 @@ def describe_impact(target: models.Model) -> str:
     policy = cast(CleanupPolicy, target)
     if not policy.is_enabled:
         return "It is not enabled: preview it and enable it first"
-    counts = {finding.target: finding.count for finding in planner.find(policy, clock.now())}
-    if not sum(counts.values()):
+    now = clock.now()
+    plan = planner.plan(policy.rule(), now, now, in_short=True)
+    if not plan.total:
         return "Nothing is old enough to delete at the moment"
-    return f"Deletes {planner.in_words(counts)}. They cannot be brought back"
+    about = "about " if plan.is_estimate else ""
+    back = "They cannot be brought back" if policy.archive == Archiving.NONE else "An archive of them is kept"
+    return f"Deletes {about}{planner.in_words(plan.counts)}. {back}"
 
 
 def register() -> None:
     """Called once the apps are loaded."""
+    for target in OURS:
+        targets.register(target)
     kinds.register(
         JobKind(
             key="cleanup",
@@ -39,3 +47,16 @@ def register() -> None:
             defaults=PolicyDefaults(missed="latest", start_deadline_seconds=3600, overlap="skip", retries=1),
         )
     )
+    kinds.register(
+        JobKind(
+            key=upkeep.SWEEP_KIND,
+            label="Tidying of archives and files",
+            perform=upkeep.perform_sweep,
+            icon="auto_delete",
+            queue="cleanup",
+            defaults=PolicyDefaults(time_limit_seconds=1800),
+        )
+    )
+    duties.register("cleanup", upkeep.look_after)
+    outcomes.run_ended.connect(ending.close_abandoned, dispatch_uid="cleanup.ending")
+    job_kinds.show_at("cleanup", page_of_run)

@@ -1,32 +1,62 @@
-"""Counts what a policy would delete. Reads only."""
+"""Counts what a policy would delete. Reads only, and only so long."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Min, Q, QuerySet
+from cleanup import file_counts, row_counts, selection, targets
+from cleanup.findings import SECONDS, Bucket, Finding, Plan, TableCount, read
+from cleanup.models import CleanupPolicy
+from cleanup.row_counts import Stopwatch
 
-from cleanup import targets
-from cleanup.models import CleanupPolicy, Hold
+__all__ = [
+    "Bucket",
+    "Finding",
+    "Plan",
+    "TableCount",
+    "cutoff_for",
+    "hash_of",
+    "in_words",
+    "plan",
+    "preview",
+    "read",
+    "rule_hash",
+]
 
-SAMPLES = 20
+
+def preview(policy: CleanupPolicy, now: datetime, *, seconds: float = SECONDS) -> Plan:
+    """What the policy, saved or not, would delete at ``now``; targets that are no longer registered are left out.
+
+    Raises:
+        ValueError: the cutoff would not lie in the past.
+    """
+    rest = policy.rest_ms
+    return plan(policy.rule(), now, now, seconds=seconds, batch_size=policy.batch_size, rest_ms=rest)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What a policy finds for one target."""
-
-    target: str
-    label: str
-    count: int
-    held: int
-    oldest: str
-    newest: str
-    samples: tuple[str, ...]
+def plan(
+    rule: Mapping[str, Any], since: datetime, now: datetime, *, seconds: float = SECONDS, batch_size: int = 5000,
+    rest_ms: int = 0, in_short: bool = False,
+) -> Plan:  # fmt: skip
+    """What a rule would delete by the cutoff that hangs on ``since``; in short for a run, which only asks how many."""
+    cutoff = cutoff_for(rule["days"], since)
+    watch = Stopwatch(seconds)
+    findings = []
+    known = [targets.get(key) for key in rule["targets"] if targets.is_known(key)]
+    for number, target in enumerate(known):
+        watch.share(len(known) - number)
+        if isinstance(target, targets.FileTarget):
+            findings.append(file_counts.find(target, cutoff, now, in_short=in_short))
+            continue
+        chosen = selection.Selection.of(target, cutoff, rule)
+        findings.append(
+            row_counts.find(chosen, now, rule, watch, batch_size=batch_size, rest_ms=rest_ms, in_short=in_short)
+        )
+    return Plan(cutoff, tuple(findings))
 
 
 def cutoff_for(days: int, now: datetime) -> datetime:
@@ -36,61 +66,24 @@ def cutoff_for(days: int, now: datetime) -> datetime:
     return now - timedelta(days=days)
 
 
-def unheld(target: targets.Target, rows: QuerySet[Any], now: datetime) -> QuerySet[Any]:
-    """The rows without those that a hold keeps at ``now``."""
-    holds = Hold.objects.filter(target=target.key).filter(Q(until=None) | Q(until__gt=now))
-    ids = list(holds.values_list("object_id", flat=True))
-    if "" in ids:
-        return rows.none()
-    return rows.exclude(pk__in=ids) if ids else rows
-
-
-def find(policy: CleanupPolicy, now: datetime) -> list[Finding]:
-    """One finding per target of the policy; targets that are no longer registered are left out."""
-    cutoff = cutoff_for(policy.days, now)
-    findings = []
-    for key in policy.targets:
-        try:
-            target = targets.get(key)
-        except KeyError:
-            continue
-        eligible = target.eligible(cutoff)
-        rows = unheld(target, eligible, now)
-        facts = rows.aggregate(count=Count("pk"), oldest=Min(target.date_field), newest=Max(target.date_field))
-        findings.append(
-            Finding(
-                target=key,
-                label=target.label,
-                count=facts["count"],
-                held=eligible.count() - facts["count"],
-                oldest=_day(facts["oldest"]),
-                newest=_day(facts["newest"]),
-                samples=tuple(target.describe(row) for row in rows.order_by(target.date_field, "pk")[:SAMPLES]),
-            )
-        )
-    return findings
-
-
-def as_json(findings: list[Finding]) -> list[dict[str, Any]]:
-    """The findings as they are stored."""
-    return [asdict(finding) for finding in findings]
-
-
 def rule_hash(policy: CleanupPolicy) -> str:
-    """Names a rule: a preview counts only for the very rule it was made of."""
-    return hashlib.sha256(json.dumps(policy.rule(), sort_keys=True).encode()).hexdigest()
+    """Names a rule: a preview counts only for the very rule it was made of. The policy need not be saved."""
+    return hash_of(policy.rule())
 
 
-def in_words(counts: dict[str, int]) -> str:
+def hash_of(rule: Mapping[str, Any]) -> str:
+    """The name of a rule as :meth:`CleanupPolicy.rule` writes it."""
+    return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()
+
+
+def in_words(counts: Mapping[str, int]) -> str:
     """ "31 expired sessions and 12 unconfirmed subscriptions"."""
-    words = []
-    for key, count in counts.items():
-        try:
-            words.append(targets.get(key).counted(count))
-        except KeyError:
-            words.append(f"{count:,} of {key}")
-    return " and ".join(words) if len(words) < 3 else f"{', '.join(words[:-1])} and {words[-1]}"
+    said = [
+        targets.get(key).counted(count) if targets.is_known(key) else f"{count:,} of {key}"
+        for key, count in counts.items()
+    ]
+    return _listed(said)
 
 
-def _day(moment: datetime | None) -> str:
-    return f"{moment.day} {moment:%B %Y}" if moment is not None else ""
+def _listed(said: Sequence[str]) -> str:
+    return " and ".join(said) if len(said) < 3 else f"{', '.join(said[:-1])} and {said[-1]}"

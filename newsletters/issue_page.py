@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Count, Max
 from django.http import HttpRequest
 
-from newsletters import approval, due_times, feeds, lanes, recipients, services
+from newsletters import approval, due_times, feeds, kept_counts, lanes, recipients, services
 from newsletters.issue_forms import IssueTextForm, RateForm
 from newsletters.issues import CHANGE, DELETE, SEND
 from newsletters.models import Delivery, Issue
@@ -206,7 +206,9 @@ def results(issue: Issue, *, sees_readers: bool) -> dict[str, Any]:
         ("Unsubscribed", issue.unsubscribed),
         ("Called spam", issue.complained),
     ]
-    failures = list(groups[:LISTED]) if issue.failed else []
+    failures: list[Any] = list(groups[:LISTED]) if issue.failed else []
+    if issue.recipients_removed_at is not None:
+        failures = kept_counts.failures(issue)[:LISTED]
     if not sees_readers:
         failures = [{**one, "example": recipients.without_addresses(one["example"])} for one in failures]
     return {

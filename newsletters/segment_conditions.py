@@ -11,11 +11,11 @@ from django.db.models import Exists, OuterRef, Q
 
 from newsletters import addresses, attribute_tests, fields
 from newsletters.models import Delivery, Issue, ReaderEvent, SubscriberField, Subscription
+from newsletters.remembered_issues import NEVER_SENT
 from newsletters.segment_leaves import Known, Leaf, attribute_key, day, days_ago, midnight
 
 Kind = SubscriberField.Kind
 FIRST_DAY, LAST_DAY = "0001-01-01", "9999-12-31"
-NEVER_SENT = (Issue.State.DRAFT, Issue.State.APPROVAL, Issue.State.SCHEDULED, Issue.State.PREPARING)
 
 
 def condition(leaf: Leaf, known: Known, now: datetime) -> Q:

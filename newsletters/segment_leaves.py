@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from newsletters import addresses, fields, rule_trees
+from newsletters import addresses, fields, remembered_issues, rule_trees
 from newsletters.models import Issue, List, Newsletter, SubscriberField
 
 Leaf = Mapping[str, Any]
@@ -128,19 +128,25 @@ class Known:
     fields: dict[str, SubscriberField] = field(default_factory=dict)
     which: dict[str, dict[int, str]] = field(default_factory=dict)
     """Names of lists, issues and newsletters by subject and number."""
+    forgotten: frozenset[int] = frozenset()
+    """Issues whose recipients a cleanup removed: who was sent them cannot be asked any more."""
+    remembered: dict[int, int] = field(default_factory=dict)
+    """Newsletters of which only so many of the latest issues can be asked about."""
 
     @classmethod
     def by(cls, rule: Any) -> Known:
-        """Four queries at most, however many rules there are."""
+        """Six queries at most, however many rules there are."""
+        issues, newsletters = _named(rule, "issue"), _named(rule, "newsletter")
+        forgotten = Issue.objects.filter(pk__in=issues, recipients_removed_at__isnull=False)
         return cls(
             fields.all_fields(),
             {
                 "list": dict(List.objects.filter(pk__in=_named(rule, "list")).values_list("pk", "name")),
-                "newsletter": dict(
-                    Newsletter.objects.filter(pk__in=_named(rule, "newsletter")).values_list("pk", "name")
-                ),
-                "issue": issue_names(_named(rule, "issue")),
+                "newsletter": dict(Newsletter.objects.filter(pk__in=newsletters).values_list("pk", "name")),
+                "issue": issue_names(issues),
             },
+            frozenset(forgotten.values_list("pk", flat=True)),
+            remembered_issues.counts(newsletters),
         )
 
     def questions(self, about: Any) -> dict[str, Question]:
@@ -187,6 +193,11 @@ def problem(leaf: Leaf, known: Known) -> str:
             return f"Choose the {WHICH[about]}."
         if leaf["which"] not in known.which[about]:
             return f"The {WHICH[about]} of this rule no longer exists. Choose another one, or remove the rule."
+        if about == "issue" and leaf["which"] in known.forgotten:
+            return "Who was sent this issue was removed by a cleanup. Choose a later one, or remove the rule."
+        least = known.remembered.get(leaf["which"]) if about == "newsletter" else None
+        if least is not None and isinstance(leaf.get("value"), int) and leaf["value"] > least:
+            return f"Who was sent the older issues was removed by a cleanup. Write at most {least}."
     return _CHECKS[question.takes](leaf.get("value"), known.fields.get(attribute_key(about) or ""))
 
 

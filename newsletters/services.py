@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
-from newsletters import addresses, approval, deliveries, lanes, segments, sending, suppressions
+from newsletters import addresses, approval, deliveries, kept_counts, lanes, segments, sending, suppressions
 from newsletters.models import Delivery, Issue, List, Newsletter, Suppression
 from runs import audit, clock, offered_files
 from runs.audit import Actor
@@ -175,8 +175,8 @@ def retry_failed(actor: Actor, issue_id: int) -> Run:
     if issue.state != Issue.State.SENT_WITH_PROBLEMS or not issue.failed:
         raise ValidationError("Nothing failed in this issue, or it has not ended yet.")
     with transaction.atomic():
+        kept_counts.begin_again(issue)
         number = deliveries.reopen(issue_id, Delivery.State.FAILED)
-        Issue.objects.filter(pk=issue_id).update(state=Issue.State.RUNNING, finished_at=None)
         run = _start_rest(actor, issue)
         audit.record(actor, "tried the failed again", issue, after={"recipients": number, "run": run.pk})
     return run
@@ -209,6 +209,7 @@ def decide_uncertain(
     audit.require(actor, SEND, "decide the uncertain", issue)
     if issue.state != Issue.State.SENT_WITH_PROBLEMS or not issue.uncertain:
         raise ValidationError("Nothing is uncertain in this issue, or it has not ended yet.")
+    kept_counts.require_recipients(issue)
     run = None
     with transaction.atomic():
         doubtful = Delivery.objects.filter(issue=issue, state=Delivery.State.UNCERTAIN)
@@ -218,8 +219,8 @@ def decide_uncertain(
         if chosen == []:
             raise ValidationError("Choose at least one mail that is uncertain.")
         if send_again:
+            kept_counts.begin_again(issue)
             number = deliveries.reopen(issue_id, Delivery.State.UNCERTAIN, chosen)
-            Issue.objects.filter(pk=issue_id).update(state=Issue.State.RUNNING, finished_at=None)
             run = _start_rest(actor, issue)
         else:
             number = doubtful.update(state=Delivery.State.SENT, text="Counted as sent by staff.", sent_at=clock.now())

@@ -11,4 +11,7 @@ class SchedulerSiteConfig(AppConfig):
 
     def ready(self) -> None:
         from scheduler_site import checks as checks
+        from scheduler_site import cleaning
         from scheduler_site import sign_in as sign_in
+
+        cleaning.connect()

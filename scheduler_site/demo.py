@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from django.contrib.auth import get_user_model
 
+from cleanup import services as cleanup_services
+from cleanup.models import CleanupPolicy
 from reports.models import ReportDefinition
 from schedules import calendars, kinds, services
 from schedules.drafts import ScheduleDraft
@@ -53,12 +55,17 @@ _DEMOS = (
 )
 
 
+_ENABLED = ("Old sign-ups and sessions", "Runs of more than a year ago")
+"""Cleanups that are on from the start; nothing in the demo is old enough for the others to show."""
+
+
 def load() -> int:
     """Adds the demo schedules whose targets exist, unless there are schedules already; returns how many."""
     if Schedule.objects.exists():
         return 0
     first = get_user_model()._default_manager.filter(is_superuser=True).order_by("pk").first()
     ReportDefinition.objects.filter(owner=None).update(owner=first)  # reports are made with somebody's rights
+    _enable_cleanups()
     calendar = calendars.save_calendar(
         None, HolidayCalendar(), name="Germany", country="DE", own_days="12-24 Christmas Eve"
     )
@@ -83,3 +90,10 @@ def load() -> int:
             services.pause_schedule(None, schedule.pk, reason=demo.pause_reason)
         added += 1
     return added
+
+
+def _enable_cleanups() -> None:
+    """As a person does it: no policy is on that was not previewed."""
+    for policy in CleanupPolicy.objects.filter(name__in=_ENABLED):
+        cleanup_services.preview_policy(None, policy.pk)
+        cleanup_services.enable_policy(None, policy.pk)

@@ -120,6 +120,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _list("Policies", "mop", "cleanup", "cleanuppolicy"),
                     _list("Holds", "lock", "cleanup", "hold"),
+                    _list("Archives", "inventory_2", "cleanup", "archivepart"),
                 ],
             },
             {

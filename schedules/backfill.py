@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 
-from runs import ledger
+from runs import ledger, retired, words
 from runs.audit import Actor
 from runs.models import Run
 from runs.states import OPEN, Reason, State, Trigger
@@ -24,11 +24,18 @@ def due_times(schedule: Schedule, start: datetime, end: datetime, now: datetime)
     """The due times from ``start`` to ``end`` that no run has succeeded in, or waits to, or its calendar leaves out.
 
     Raises:
-        ValidationError: the stretch reaches into the future, runs backwards, or holds more than :data:`MOST`.
+        ValidationError: the stretch reaches into the future, into what a cleanup removed, runs backwards, or holds more
+            than :data:`MOST`.
         CronError: the schedule's timing cannot be read.
     """
     if start > end:
         raise ValidationError({"end": "The end lies before the beginning."})
+    gone = retired.before()
+    if gone is not None and start < gone:
+        since = words.local(gone, schedule.time_zone)
+        raise ValidationError(
+            {"start": f"Runs from before {since} were cleaned up, so nobody knows which of them ran. Begin after that."}
+        )
     if end > now:
         raise ValidationError({"end": "Only the past can be made up for. Choose an end that has passed."})
     found = schedule.timing.between(start - timedelta(microseconds=1), end, 10 * MOST + 1)

@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((n for n, begin in enumerate(LONG) if item.nodeid.startswith(begin)), len(LONG)))
 
 
-class _ByFile(LoadScopeScheduling):
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc]
     """The tests of a file go to one process, and walks to one of those that have a house.
 
     (Marks of the group "xdist_group" do not arrive with pytest 9.2: pytest-xdist's issue 1386.)

@@ -93,6 +93,12 @@ class Issue(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     started_at = models.DateTimeField("started", null=True, blank=True)
     finished_at = models.DateTimeField("finished", null=True, blank=True)
+    recipients_removed_at = models.DateTimeField(
+        "recipients removed", null=True, blank=True, help_text="When a cleanup began to remove who got it."
+    )
+    kept_counts = models.JSONField(
+        default=dict, blank=True, help_text="What is still counted after that: see newsletters/kept_counts.py."
+    )
 
     class Meta:
         ordering: ClassVar = ["-scheduled_for", "-id"]

@@ -32,7 +32,7 @@ def _state() -> Combinable:
 DELIVERIES = DataSet(
     key="deliveries",
     label="Deliveries, recipient by recipient",
-    description="One row for each recipient of the issues whose sending began in these days. It names people.",
+    description="One row for each recipient of the issues whose sending began in these days, without those that a cleanup removed. It names people.",
     permission="newsletters.view_subscriber",
     columns=(
         Column("newsletter", "Newsletter", source="issue__newsletter__name", is_group=True),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
 
+from cleanup import planner
 from cleanup.models import CleanupPolicy
 from runs import clock, ledger
 from runs.models import Run
@@ -17,7 +19,7 @@ from runs.tasks import RunContext
 
 @pytest.fixture
 def policy(db: None) -> CleanupPolicy:
-    return CleanupPolicy.objects.create(name="Old sessions", targets=["sessions"], days=30, is_enabled=True)
+    return enabled(name="Old sessions", targets=["sessions"], days=30)
 
 
 @pytest.fixture
@@ -32,6 +34,23 @@ def sessions(db: None) -> Callable[..., None]:
         )
 
     return add
+
+
+def enabled(**values: Any) -> CleanupPolicy:
+    """A policy that runs may carry out; the pages' way there is tested elsewhere."""
+    policy = CleanupPolicy(is_enabled=True, **values)
+    policy.enabled_rule_hash = planner.rule_hash(policy)
+    policy.save()
+    return policy
+
+
+def change(policy: CleanupPolicy, **values: Any) -> CleanupPolicy:
+    """Changes its rule and keeps it enabled."""
+    for name, value in values.items():
+        setattr(policy, name, value)
+    policy.enabled_rule_hash = planner.rule_hash(policy)
+    policy.save()
+    return policy
 
 
 def begin(policy: CleanupPolicy, run: Run | None = None) -> RunContext:

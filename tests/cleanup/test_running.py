@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 from django.contrib.sessions.models import Session
 
-from cleanup import executor, planner, running, services, targets
+from cleanup import holding, planner, running, services
 from cleanup.models import CleanupPolicy, CleanupRun, Hold
 from runs import clock, ledger
-from runs.models import Run
+from runs.models import AuditEntry, Run
 from runs.tasks import JobFailed
-from tests.cleanup.conftest import begin
+from tests.cleanup.conftest import begin, change
 
 pytestmark = pytest.mark.django_db
 Add = Callable[..., None]
@@ -33,6 +33,7 @@ def test_it_deletes_what_the_preview_said_and_nothing_newer(policy: CleanupPolic
     assert keys() == {f"new{n}" for n in range(7)}
     done = CleanupRun.objects.get()
     assert (done.deleted, done.state) == ({"sessions": 1234}, CleanupRun.State.DONE)
+    assert (done.tables, done.backlog) == ({"sessions.Session": {"deleted": 1234}}, 0)
 
 
 def test_a_second_run_finds_nothing(policy: CleanupPolicy, sessions: Add) -> None:
@@ -43,16 +44,18 @@ def test_a_second_run_finds_nothing(policy: CleanupPolicy, sessions: Add) -> Non
 
 def test_a_cap_stops_it_loudly_and_the_rest_follows(policy: CleanupPolicy, sessions: Add) -> None:
     sessions(1200, 31)
-    CleanupPolicy.objects.update(max_rows=700)
+    change(policy, max_rows=700)
     assert "It stopped at its limit of 700" in running.perform(begin(policy))
     assert Session.objects.count() == 500
+    stopped = CleanupRun.objects.get()
+    assert (stopped.state, stopped.backlog) == (CleanupRun.State.PARTIAL, 500)
     assert running.perform(begin(policy)).startswith("500 rows deleted")
 
 
 def test_a_held_row_stays(policy: CleanupPolicy, sessions: Add) -> None:
     sessions(5, 31)
-    services.add_hold(None, target="sessions", object_id="s3", reason="Asked for by the auditor")
-    services.add_hold(None, target="sessions", object_id="s4", reason="Over", until=clock.now() + timedelta(hours=1))
+    holding.add_hold(None, target="sessions", object_id="s3", reason="Asked for by the auditor")
+    holding.add_hold(None, target="sessions", object_id="s4", reason="Over", until=clock.now() + timedelta(hours=1))
     Hold.objects.filter(object_id="s4").update(until=clock.now() - timedelta(hours=1))
     preview = services.preview_policy(None, policy.pk)
     assert (preview.total, preview.findings[0]["held"]) == (4, 1)
@@ -62,22 +65,20 @@ def test_a_held_row_stays(policy: CleanupPolicy, sessions: Add) -> None:
 
 def test_a_hold_on_everything_keeps_everything(policy: CleanupPolicy, sessions: Add) -> None:
     sessions(5, 31)
-    services.add_hold(None, target="sessions", object_id="", reason="Audit")
+    holding.add_hold(None, target="sessions", object_id="", reason="Audit")
     assert running.perform(begin(policy)) == "Nothing was old enough to delete."
     assert Session.objects.count() == 5
 
 
-def test_a_hold_set_between_two_batches_counts(
-    policy: CleanupPolicy, sessions: Add, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hold_set_between_two_batches_counts(policy: CleanupPolicy, sessions: Add) -> None:
     sessions(9, 31)
-    monkeypatch.setattr(executor, "BATCH", 3)
+    change(policy, batch_size=3)
     context = begin(policy)
     original = context.progress
 
     def hold_after_the_first_batch(done: int, total: int | None = None, unit: str = "") -> None:
         if done == 3:
-            services.add_hold(None, target="sessions", object_id="s5", reason="Just in time")
+            holding.add_hold(None, target="sessions", object_id="s5", reason="Just in time")
         original(done, total, unit)
 
     context.progress = hold_after_the_first_batch  # type: ignore[method-assign]
@@ -95,7 +96,7 @@ def test_a_kill_between_batches_loses_and_doubles_no_count(
 ) -> None:
     sessions(10, 31)
     sessions(2, 30 + 0.5 / 24, "almost")  # old enough by the clock of the second attempt, not by the frozen cutoff
-    monkeypatch.setattr(executor, "BATCH", 3)
+    change(policy, batch_size=3)
     context = begin(policy)
     real = clock.now
     monkeypatch.setattr(clock, "now", lambda: real() - timedelta(hours=1))
@@ -119,21 +120,6 @@ def test_a_kill_between_batches_loses_and_doubles_no_count(
     assert keys() == {"almost0", "almost1"}
 
 
-def test_a_batch_that_fails_inside_leaves_rows_and_count_as_they_were(
-    policy: CleanupPolicy, sessions: Add, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sessions(5, 31)
-    cleanup_run = CleanupRun.objects.create(policy=policy, policy_name="x", run_id=1, started_at=clock.now())
-
-    def fail(*args: object, **kwargs: object) -> None:
-        raise Killed
-
-    monkeypatch.setattr(CleanupRun, "save", fail)
-    with pytest.raises(Killed):
-        next(executor.clean(cleanup_run, targets.get("sessions"), clock.now(), None))
-    assert Session.objects.count() == 5 and CleanupRun.objects.get().deleted == {}
-
-
 def test_a_worker_that_lost_its_lease_stops(policy: CleanupPolicy, sessions: Add) -> None:
     sessions(5, 31)
     zombie = begin(policy)
@@ -150,16 +136,23 @@ def test_a_policy_that_is_off_or_gone_or_unsafe_deletes_nothing(policy: CleanupP
     def reasons() -> Iterator[str]:
         CleanupPolicy.objects.update(is_enabled=False)
         yield "not enabled"
-        CleanupPolicy.objects.update(is_enabled=True, days=0)
-        yield "at least 1 day"
-        CleanupPolicy.objects.update(days=30, targets=["auth.User"])
+        change(policy, is_enabled=True, days=0)
+        yield "0 days"
+        change(policy, days=30, targets=["auth.User"])
         yield "cannot be cleaned"
+        change(policy, targets=["sessions"])
+        CleanupPolicy.objects.update(days=29)
+        yield "not the one that was previewed"
         CleanupPolicy.objects.all().delete()
         yield "was deleted"
 
-    for says in reasons():
+    for number, says in enumerate(reasons(), 1):
         with pytest.raises(JobFailed, match=says):
             running.perform(begin(policy))
+        refused = CleanupRun.objects.latest("id")
+        assert refused.state == CleanupRun.State.REFUSED and says in refused.reason
+        entry = AuditEntry.objects.filter(action="refused to clean").latest("id")
+        assert entry.was_refused and says in entry.reason and AuditEntry.objects.count() == number
     assert Session.objects.count() == 5
 
 

@@ -21,6 +21,7 @@ from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from PIL import Image as PillowImage
 
+from cleanup import services as cleanup_services
 from cleanup.models import CleanupPolicy
 from newsletters import floods
 from newsletters.models import Delivery, Image, Issue, Newsletter, Subscription
@@ -132,7 +133,9 @@ def test_a_cleanup_deletes_what_its_preview_said(stack: Stack, demo: None) -> No
         ]
     )
     pending = Subscription.objects.filter(state="pending").count()
-    policy = CleanupPolicy.objects.get()
+    policy = CleanupPolicy.objects.get(name="Old sign-ups and sessions")
+    cleanup_services.preview_policy(None, policy.pk)
+    cleanup_services.enable_policy(None, policy.pk)
     draft = ScheduleDraft.for_kind("cleanup", name="Nightly", target_id=policy.pk, expression="30 3 * * *")
     schedule = services.create_schedule(None, draft)
     run = services.run_now(None, schedule.pk)

@@ -22,7 +22,7 @@ Data = dict[str, Any]
 # Addresses that only show something, by model and by name. What is not listed must be a door.
 _SHOWN = ("changelist", "history")
 _READ_ONLY = ("runs_run", "runs_alert", "runs_auditentry", "newsletters_issue", "newsletters_delivery",
-    "newsletters_feedbackmessage", "reports_artefact")  # fmt: skip
+    "newsletters_feedbackmessage", "reports_artefact", "cleanup_archivepart")  # fmt: skip
 MODELS = (
     "auth_user", "auth_group", "schedules_holidaycalendar", "schedules_schedule", "newsletters_list",
     "newsletters_subscriber", "newsletters_segment", "newsletters_subscriberfield", "newsletters_suppression", "newsletters_image",
@@ -58,6 +58,7 @@ READS = {
     "admin:newsletters_issue_recipients",
     "admin:newsletters_issue_add",  # leads to the page where an issue is begun
     "admin:reports_artefact_download", "admin:reports_reportrun_changelist", "admin:reports_reportrun_change", "admin:cleanup_cleanuppolicy_detail",
+    "admin:cleanup_cleanuprun_change", "admin:cleanup_archivepart_download",
     "reports:link_file",  # a signed address that dies soon
 }  # fmt: skip
 QUESTIONS = {
@@ -272,7 +273,16 @@ DOORS: dict[str, Door] = {
     "admin:cleanup_cleanuppolicy_preview": Door(("cleanup.view_cleanuppolicy",), row="policy"),
     "admin:cleanup_cleanuppolicy_enable": Door(("cleanup.run_cleanup",), row="policy"),
     "admin:cleanup_cleanuppolicy_disable": Door(("cleanup.run_cleanup",), row="policy"),
-    **_model("cleanup_hold", "hold", add={"target": "sessions", "object_id": "7", "reason": "A court asks"}),
+    "admin:cleanup_cleanuppolicy_live": Door(("cleanup.add_cleanuppolicy",), {"targets": ["sessions"], "days": 30}, leaves_entry=False),
+    "admin:cleanup_cleanuppolicy_ask": Door(("cleanup.run_cleanup",), row="large_policy"),
+    "admin:cleanup_cleanuppolicy_approve": Door(
+        ("cleanup.approve_cleanup",), lambda world: {"note": "", "seen": world["seen"]()}, "asked_policy"
+    ),
+    "admin:cleanup_cleanuppolicy_refuse": Door(
+        ("cleanup.approve_cleanup",), lambda world: {"note": "Too much", "seen": world["seen"]()}, "asked_policy"
+    ),
+    "admin:cleanup_archivepart_delete_file": Door(("cleanup.delete_archivepart",), {"confirmed": "1"}, "archive"),
+    **_model("cleanup_hold", "hold", add={"what": "sessions:all", "reason": "A court asks"}),
 }  # fmt: skip
 
 PUBLIC = {

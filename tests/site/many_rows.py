@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django_celery_beat.models import PeriodicTask
 
-from cleanup.models import CleanupPolicy, Hold
+from cleanup.models import ArchivePart, CleanupPolicy, CleanupRun, Hold
 from newsletters.models import (
     BounceMailbox,
     Delivery,
@@ -251,6 +251,24 @@ def policies(numbers: range) -> object:
     )
 
 
+def archives(numbers: range) -> object:
+    """As many runs of one policy, each with its archive and a hold."""
+    policy, _ = CleanupPolicy.objects.get_or_create(name="Old", targets=["sessions"], days=30)
+    runs = CleanupRun.objects.bulk_create(
+        CleanupRun(
+            policy=policy, policy_name="Old", run_id=n + 1, rule=policy.rule(), started_at=AT, state="done", backlog=n
+        )
+        for n in numbers
+    )
+    holds(numbers)
+    return ArchivePart.objects.bulk_create(
+        ArchivePart(
+            cleanup_run=run, target="sessions", number=1, format="jsonl", database="x", sha256="0" * 64, written_at=AT
+        )
+        for run in runs
+    )
+
+
 def holds(numbers: range) -> object:
     who = User.objects.first()
     return Hold.objects.bulk_create(
@@ -262,5 +280,5 @@ ROWS: dict[type[Model], Rows] = {
     User: users, Group: groups, HolidayCalendar: calendars, Schedule: schedules, Run: runs, Alert: alerts,
     AuditEntry: entries, Subscriber: subscribers, List: lists, Suppression: suppressions, Image: images,
     SubscriberField: fields, Segment: segments, LetterTemplate: layouts, ImportJob: imports, BounceMailbox: mailboxes, Newsletter: newsletters, Issue: issues, Delivery: deliveries, FeedbackMessage: feedback,
-    ReportDefinition: definitions, ReportQuery: queries, Artefact: artefacts, ReportRun: report_runs, CleanupPolicy: policies, Hold: holds,
+    ReportDefinition: definitions, ReportQuery: queries, Artefact: artefacts, ReportRun: report_runs, CleanupPolicy: policies, Hold: holds, ArchivePart: archives,
 }  # fmt: skip

@@ -14,6 +14,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_permission_codename
 from django.contrib.auth.models import Group, User
+from django.contrib.sessions.models import Session
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.db import transaction
@@ -31,6 +32,7 @@ NOBODY = "Nobody"
 MACHINERY = {
     "auditentry", "heartbeat", "notice", "runlink", "queuecanary", "staffsettings", "outsideedit", "lane", "pace", "imagesize",
     "reportrun", "downloadevent", "reportdelivery", "reportrecipient", "sharelink", "cleanuppreview", "cleanuprun",
+    "cleanupapproval", "archivepart", "fileoutbox",
 }  # fmt: skip
 """Rows that only Almanac itself writes."""
 ALONE: dict[str, set[str]] = {
@@ -42,6 +44,8 @@ ALONE: dict[str, set[str]] = {
     "add_schedule": {"Scheduler", "Administrator"},
     "change_schedule": {"Scheduler", "Administrator"},
     "run_cleanup": {"Scheduler", "Administrator"},
+    "approve_cleanup": {"Administrator"},
+    "download_archivepart": {"Administrator"},
     "add_hold": {"Administrator"},
     "delete_hold": {"Administrator"},
     "send_newsletter": {"Scheduler", "Sender", "Administrator"},
@@ -143,8 +147,10 @@ def people(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, 
 @pytest.fixture(scope="module")
 def world(people: dict[str, User], django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> World:
     """One of everything, in the state in which its doors are open."""
+    from cleanup.models import CleanupApproval
+from cleanup import approval, holding
     from cleanup import services as cleanup
-    from cleanup.models import CleanupPolicy
+    from cleanup.models import ArchivePart, CleanupPolicy, CleanupRun
     from newsletters import imports
     from newsletters.models import (
         BounceMailbox,
@@ -188,7 +194,22 @@ def world(people: dict[str, User], django_db_blocker: Any, tmp_path_factory: pyt
             ledger.NewRun(kind="cleanup", target_id=policy.pk, target_label="Old", trigger=Trigger.MANUAL)
         )
 
+    def large(name: str) -> CleanupPolicy:
+        made = CleanupPolicy.objects.create(name=name, targets=["sessions"], days=30, approve_above_rows=1)
+        cleanup.preview_policy(None, made.pk)
+        return made
+
     with django_db_blocker.unblock():
+        long_ago = datetime(2026, 1, 1, tzinfo=UTC)
+        Session.objects.bulk_create(
+            Session(session_key=f"old{n}", session_data="", expire_date=long_ago) for n in range(3)
+        )
+        asked = large("Asked")
+        cleanup.ask_for_approval(None, asked.pk)
+        cleaning = CleanupRun.objects.create(policy_name="Old", run_id=900_002, started_at=long_ago, state="done")
+        kept = ArchivePart.objects.create(
+            cleanup_run=cleaning, target="sessions", number=1, format="jsonl", database="sqlite", sha256="0" * 64
+        )
         policy = CleanupPolicy.objects.create(name="Old", targets=["sessions"], days=30, is_enabled=True)
         cleanup.preview_policy(None, policy.pk)
         nightly = ScheduleDraft.for_kind("cleanup", name="Nightly", target_id=policy.pk, expression="30 3 * * *")
@@ -271,10 +292,17 @@ def world(people: dict[str, User], django_db_blocker: Any, tmp_path_factory: pyt
             "calendar": calendars.save_calendar(None, HolidayCalendar(), name="Home", country="DE"),
             "share_link": share_link, "share_token": share_token, "missed_report": made, "outside": outside,
             "spare_query": query("Spare"), "waiting_query": query("Waiting", is_waiting=True),
-            "hold": cleanup.add_hold(None, target="sessions", object_id="1", reason="x"), "ended_run": ended,
+            "hold": holding.add_hold(None, target="sessions", object_id="old0", reason="x"), "ended_run": ended,
+            "large_policy": large("Large"), "asked_policy": asked, "archive": kept,
+            "seen": lambda: cleanup.seen_of(_there(approval.waiting(asked))),
             "failed_run": failed_run, "queue": "reports", "open_run": a_run(), "person": User.objects.create_user("victim", is_staff=True),
             "role": Group.objects.create(name="Spare"), "upload": upload,
         }  # fmt: skip
+
+
+def _there(asked: CleanupApproval | None) -> CleanupApproval:
+    assert asked is not None
+    return asked
 
 
 def sign_in(user: User, *, careful: bool = False) -> Client:
@@ -425,7 +453,7 @@ def test_a_refusal_inside_a_transaction_that_is_rolled_back_is_kept(
     people: dict[str, User], world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The admin lets the person in; the service, inside the admin's transaction, does not."""
-    from cleanup.admin import CleanupPolicyAdmin
+    from cleanup.policy_admin import CleanupPolicyAdmin
 
     monkeypatch.setattr(CleanupPolicyAdmin, "has_change_permission", lambda *_, **__: True)
     client, url = sign_in(people["Viewer"]), reverse("admin:cleanup_cleanuppolicy_change", args=[world["policy"].pk])

@@ -15,7 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from cleanup.models import CleanupPolicy
+from cleanup.models import ArchivePart, CleanupPolicy, CleanupRun
 from newsletters.models import Delivery, Image, Issue, List, Subscriber
 from reports.models import ReportRun
 from runs.models import Alert, AuditEntry, Run
@@ -44,7 +44,8 @@ PAGES: dict[str, tuple[type[Model], Callable[[], list[object]]]] = {
     "admin:newsletters_subscriber_detail": (Subscriber, lambda: [_first(Subscriber)]),
     "admin:newsletters_image_pick": (Image, list), "admin:sign_up_form": (List, list),
     "admin:reports_reportrun_change": (ReportRun, lambda: [_first(ReportRun)]),
-    "admin:cleanup_cleanuppolicy_detail": (Run, lambda: [_first(CleanupPolicy)]),
+    "admin:cleanup_cleanuppolicy_detail": (ArchivePart, lambda: [_first(CleanupPolicy)]),
+    "admin:cleanup_cleanuprun_change": (ArchivePart, lambda: [_first(CleanupRun)]),
 }  # fmt: skip
 MORE = {"calendar_ics": 16}
 """Two queries for each of the eight days that it looks back to, on those days on which something ran."""
@@ -53,7 +54,8 @@ NOT_OF_ROWS = {
     "admin:password_change_done", "admin:mailbox", "admin:mailbox_mail", "admin:mailbox_source",
     "admin:newsletters_image_file", "admin:reports_artefact_download", "reports:link_file", "admin:newsletters_image_change",
     "admin:newsletters_suppression_change", "admin:newsletters_delivery_change", "admin:reports_artefact_change",
-    "admin:newsletters_feedbackmessage_change", "admin:cleanup_hold_change", "admin:newsletters_newsletter_checks",
+    "admin:newsletters_feedbackmessage_change", "admin:cleanup_hold_change", "admin:cleanup_archivepart_change",
+    "admin:cleanup_archivepart_download", "admin:newsletters_newsletter_checks",
     "admin:newsletters_newsletter_feed", "admin:newsletters_newsletter_feed_link", "newsletters:image", "newsletters:click", "newsletters:view",
     # Counted where their rows are made: test_import_views.py and test_archive.py.
     "admin:newsletters_importjob_change", "admin:newsletters_issue_add", "admin:newsletters_importjob_problems", "newsletters:archive",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from reports.ranges import CannotSatisfy, Part, parse
+from runs.ranges import CannotSatisfy, Part, parse
 
 
 @pytest.mark.parametrize(

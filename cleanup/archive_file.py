@@ -1,0 +1,132 @@
+"""A file of archived rows while it is being written: hidden and unfinished, or complete on the disk under its name."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+from django.template.defaultfilters import filesizeformat
+
+ALWAYS_FREE = 64 * 1024 * 1024
+"""An archive leaves so much of the disk to the rest of the house."""
+
+
+class ArchiveError(Exception):
+    """An archive could not be written or read, in words for staff."""
+
+
+def folder() -> Path:
+    """Where archives are kept, below the folder of all files; made when it is missing."""
+    path = Path(settings.FILES_DIR) / "archives"
+    with in_words():
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def require_room(byte_count: int) -> None:
+    """Raises ArchiveError when so many bytes more would leave the disk (almost) full."""
+    with in_words():
+        free = shutil.disk_usage(folder()).free
+    if free < byte_count + ALWAYS_FREE:
+        raise ArchiveError(
+            f"The disk is almost full: the archive needs about {filesizeformat(byte_count)}, and {filesizeformat(free)} "
+            "are free. Nothing more is deleted until there is room."
+        )
+
+
+class DraftArchive:
+    """Bytes on their way to the disk. Used as a binary file; hidden until :meth:`publish`."""
+
+    def __init__(self, hidden_name: str) -> None:
+        self.byte_count = 0
+        self._is_gone = False
+        self._digest = hashlib.sha256()
+        self.path = folder() / hidden_name
+        with in_words():
+            self._file = self.path.open("wb", buffering=1024 * 1024)
+
+    @property
+    def sha256(self) -> str:
+        """The fingerprint of everything written so far."""
+        return self._digest.hexdigest()
+
+    @property
+    def closed(self) -> bool:
+        return False  # whoever writes through it may not close it: that is for publish and discard
+
+    def write(self, data: bytes) -> int:
+        if self._is_gone:
+            return len(data)  # what a writer still had in its hands
+        data = bytes(data)
+        with in_words():
+            self._file.write(data)
+        self._digest.update(data)
+        self.byte_count += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self.byte_count
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def seal(self) -> None:
+        """Brings every byte to the disk."""
+        with in_words():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+    def publish(self, path: Path) -> None:
+        """Gives it its name, in one step that survives a power cut."""
+        with in_words():
+            os.replace(self.path, path)
+            directory = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        self.path = path
+
+    def discard(self) -> None:
+        """Removes it, whatever it is called by now."""
+        self._is_gone = True
+        try:
+            self._file.close()
+        except OSError:
+            pass  # a full disk refuses the last buffer once more; the file goes anyway
+        self.path.unlink(missing_ok=True)
+
+
+def digest_of(path: Path) -> str:
+    """The fingerprint of what is on the disk now."""
+    with in_words(), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """Says what a refusal of the disk means."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        number = getattr(error, "errno", None)
+        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            why = "The disk is full: the archive could not be written, and nothing was deleted without it. Free some space."
+        elif number in (errno.EACCES, errno.EPERM, errno.EROFS):
+            why = "The folder of the archives cannot be written to. An administrator can put its permissions right."
+        elif number == errno.ENOENT:
+            why = "The file of the archive is not there."
+        else:
+            why = f"The archive could not be written or read ({getattr(error, 'strerror', None) or error})."
+        raise ArchiveError(why) from error

@@ -1,0 +1,159 @@
+"""Archives as compressed JSON lines: the first says what the file is, each further one is a row, or a link that was cut.
+
+On PostgreSQL the database itself writes the rows, in the very statement that deletes them.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, cast
+
+from django.db import connection, models
+
+from cleanup.archive_file import DraftArchive, in_words
+
+_LEVEL = 3
+"""Faster than the default by half, for files that are a tenth larger."""
+_AT_ONCE = 1000
+
+
+class LinesWriter:
+    """Takes rows as they are deleted."""
+
+    extension = "jsonl.gz"
+
+    def __init__(self, draft: DraftArchive, head: dict[str, Any]) -> None:
+        self._gzip = gzip.GzipFile(
+            fileobj=cast(IO[bytes], draft), mode="wb", compresslevel=_LEVEL, mtime=0, filename=""
+        )
+        self._write([json.dumps(head)])
+
+    def delete(self, model: type[models.Model], condition: str, parameters: Sequence[Any]) -> int:
+        """Deletes the rows of the condition and keeps them; returns how many."""
+        prefix = f'{{"table":{json.dumps(model._meta.label)},"row":'
+        if connection.vendor == "postgresql":
+            return self._delete_with_copy(model, condition, parameters, prefix)
+        count = 0
+        for rows in chosen(model, condition, parameters):
+            names = columns(model)
+            self._write([f"{prefix}{as_json(dict(zip(names, row, strict=True)))}}}" for row in rows])
+            count += len(rows)
+        delete(model, condition, parameters)
+        return count
+
+    def keep(self, model: type[models.Model], condition: str, parameters: Sequence[Any]) -> int:
+        """Keeps the rows of the condition, which something else deletes; returns how many."""
+        prefix = f'{{"table":{json.dumps(model._meta.label)},"row":'
+        if connection.vendor == "postgresql":
+            return self._copy(
+                f"SELECT row_to_json(t)::text FROM {table(model)} AS t WHERE {condition}", parameters, prefix
+            )
+        count = 0
+        for rows in chosen(model, condition, parameters):
+            self._write([f"{prefix}{as_json(dict(zip(columns(model), row, strict=True)))}}}" for row in rows])
+            count += len(rows)
+        return count
+
+    def cut(self, model: type[models.Model], column: str, links: Sequence[tuple[Any, Any]]) -> None:
+        """Keeps links (primary key, value of the column) that are emptied now."""
+        name = json.dumps(model._meta.label)
+        self._write(
+            [f'{{"table":{name},"unlinked":{as_json({"pk": pk, "column": column, "value": to})}}}' for pk, to in links]
+        )
+
+    def finish(self) -> None:
+        """Writes what is left; the draft is complete then."""
+        with in_words():
+            self._gzip.close()
+
+    def _delete_with_copy(
+        self, model: type[models.Model], condition: str, parameters: Sequence[Any], prefix: str
+    ) -> int:
+        statement = f"DELETE FROM {table(model)} AS t WHERE {condition} RETURNING row_to_json(t)::text"
+        return self._copy(statement, parameters, prefix)
+
+    def _copy(self, statement: str, parameters: Sequence[Any], prefix: str) -> int:
+        """Rows stream through: however many children there are, a thousand are in memory."""
+        count, lines = 0, []
+        # The driver's own errors become Django's, as everywhere else: whoever halves a batch knows those.
+        wrapped, copied = connection.wrap_database_errors, f"COPY ({statement}) TO STDOUT"
+        with wrapped, connection.cursor() as cursor, cursor.copy(copied, parameters) as copy:
+            for (row,) in copy.rows():
+                lines.append(f"{prefix}{row}}}")
+                count += 1
+                if len(lines) == _AT_ONCE:
+                    self._write(lines)
+                    lines = []
+        self._write(lines)
+        return count
+
+    def _write(self, lines: Sequence[str]) -> None:
+        if lines:
+            with in_words():
+                self._gzip.write(("\n".join(lines) + "\n").encode())
+
+
+def texts(path: Path) -> Iterator[bytes]:
+    """Every line behind the first, as it is."""
+    with in_words(), gzip.open(path, "rb") as file:
+        next(file, None)
+        yield from file
+
+
+def parsed(text: bytes) -> dict[str, Any]:
+    """What a line says, bytes told apart from text."""
+    found: dict[str, Any] = json.loads(text, object_hook=_value)
+    return found
+
+
+def count(path: Path) -> int:
+    """How many lines the file on the disk holds behind the first."""
+    with in_words(), gzip.open(path, "rb") as file:
+        lines = 0
+        while block := file.read(1024 * 1024):
+            lines += block.count(b"\n")
+    return lines - 1
+
+
+def table(model: type[models.Model]) -> str:
+    return connection.ops.quote_name(model._meta.db_table)
+
+
+def columns(model: type[models.Model]) -> list[str]:
+    """What a row is made of, without what the database computes."""
+    return [str(field.column) for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+
+
+def chosen(model: type[models.Model], condition: str, parameters: Sequence[Any]) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows of the condition as the database has them, some at a time."""
+    listed = ", ".join(connection.ops.quote_name(name) for name in columns(model))
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {listed} FROM {table(model)} WHERE {condition}", parameters)
+        while rows := cursor.fetchmany(_AT_ONCE):
+            yield rows
+
+
+def delete(model: type[models.Model], condition: str, parameters: Sequence[Any]) -> int:
+    """Deletes the rows of the condition; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {table(model)} WHERE {condition}", parameters)
+        return int(cursor.rowcount)
+
+
+def as_json(values: dict[str, Any]) -> str:
+    """One line; bytes are told apart from text."""
+    return json.dumps(values, ensure_ascii=False, default=_plain, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (bytes, memoryview)):
+        return {"$bytes": base64.b64encode(bytes(value)).decode()}
+    return str(value)
+
+
+def _value(found: dict[str, Any]) -> Any:
+    return base64.b64decode(found["$bytes"]) if found.keys() == {"$bytes"} else found

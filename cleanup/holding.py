@@ -1,0 +1,240 @@
+"""Holds: set, released, said in words, and what they keep. A hold that is committed before a batch wins over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from django.core.exceptions import ValidationError
+from django.db import OperationalError, connection, transaction
+from django.db.models import Exists, OuterRef, Q
+
+from cleanup import targets
+from cleanup.models import ANY_TARGET, Hold
+from cleanup.targets import AnyTarget, Child, Scope, Target
+from runs import audit, clock, words
+from runs.audit import Actor
+
+EVERYTHING = Q(pk__isnull=False)
+WAITS = "10s"
+"""So long a hold waits for the batches under way; each takes well under a second."""
+
+
+def add_hold(
+    actor: Actor, *, target: str, object_id: str = "", scope: str = "", value: str = "", reason: str,
+    until: datetime | None = None,
+) -> Hold:  # fmt: skip
+    """Keeps one row, all of a scope, or all rows of a target from being cleaned; ``target`` "*" with a scope for every
+    target that knows it. Waits for batches under way (under a second each), so that it knows what is still there.
+
+    Raises:
+        ValidationError: at its field, in words; also when the row to hold is not (or no longer) there.
+    """
+    audit.require(actor, "cleanup.add_hold", "add a hold")
+    hold = Hold(
+        target=target, object_id=object_id.strip(), scope=scope, value=value.strip(), reason=reason.strip(), until=until,
+        created_by_id=actor.pk if actor is not None else None,
+    )  # fmt: skip
+    _check(hold)
+    with transaction.atomic():
+        _wait_for_batches()
+        if hold.object_id:
+            _require_row(hold)
+        hold.save()
+        audit.record(actor, "added a hold", hold, reason=reason, after=_facts(hold))
+    return hold
+
+
+def check_hold(
+    *, target: str, object_id: str = "", scope: str = "", value: str = "", reason: str, until: datetime | None = None
+) -> None:
+    """Raises the ValidationError that :func:`add_hold` would; writes nothing and waits for nobody."""
+    hold = Hold(
+        target=target, object_id=object_id.strip(), scope=scope, value=value.strip(), reason=reason.strip(), until=until
+    )
+    _check(hold)
+    if hold.object_id:
+        _require_row(hold)
+
+
+def release_hold(actor: Actor, hold_id: int) -> None:
+    """Lets what was held be cleaned again."""
+    hold = Hold.objects.get(pk=hold_id)
+    audit.require(actor, "cleanup.delete_hold", "release the hold", hold)
+    with transaction.atomic():
+        audit.record(actor, "released the hold", hold, before=_facts(hold))
+        hold.delete()
+
+
+def freeze() -> None:
+    """From here to the end of the transaction no hold is set or released. Call it before rows are read in a batch.
+
+    On SQLite the transaction is the only one that writes anyway.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            # Shared with other batches; whoever inserts or deletes a hold, however they do it, waits.
+            cursor.execute(f"LOCK TABLE {connection.ops.quote_name(Hold._meta.db_table)} IN SHARE MODE")
+
+
+def biting(target: AnyTarget, now: datetime) -> list[Hold]:
+    """The holds that may keep rows of the target at ``now``, those on tables of its child plan included."""
+    names = {target.key, ANY_TARGET} | {other.key for other, _ in _below(target)}
+    return list(Hold.objects.filter(Q(until=None) | Q(until__gt=now), target__in=names).order_by("pk"))
+
+
+def held(target: Target, holds: Sequence[Hold]) -> Q | None:
+    """The rows of the target that these keep: by number, by scope, or because a row that goes with them is held."""
+    found = _named(target, holds)
+    for other, path in _below(target):
+        below = _named(other, holds)
+        if below is not None:
+            rows = other.table._default_manager.filter(below, **{f"{path}__pk": OuterRef("pk")})
+            own: Q = Q(Exists(rows))
+            found = own if found is None else found | own
+    return found
+
+
+def is_held(target: AnyTarget, name: str, holds: Sequence[Hold]) -> bool:
+    """Whether something that is no row (a file) is held by its name."""
+    return any(hold.target == target.key and hold.object_id in ("", name) for hold in holds)
+
+
+def in_words(hold: Hold) -> str:
+    """ "Sessions, number 31: asked for by the auditor (Ann, until 3 August 2027)"."""
+    if hold.scope:
+        scope = next((one for target in targets.all_targets() for one in target.scopes if one.name == hold.scope), None)
+        which = f"{scope.label if scope else hold.scope}: {hold.value_label or hold.value}"
+        what = which if hold.target == ANY_TARGET else f"{targets.label(hold.target)}, {which}"
+    else:
+        what = targets.label(hold.target) + (f", number {hold.object_id}" if hold.object_id else ", all of them")
+    who = str(hold.created_by) if hold.created_by_id else "the system"
+    until = f"until {words.plain_date(hold.until)}" if hold.until else "until it is released"
+    return f"{what}: {hold.reason} ({who}, {until})"
+
+
+def scopes() -> list[tuple[str, str, str]]:
+    """(target key, scope name, label) of everything that can be held together, for the form; "*" for what is known to
+    several targets."""
+    found = [(target.key, scope.name, scope.label) for target in targets.all_targets() for scope in target.scopes]
+    names = [name for _, name, _ in found]
+    shared = {name: label for _, name, label in found if names.count(name) > 1}
+    return [*((ANY_TARGET, name, label) for name, label in shared.items()), *found]
+
+
+def find_scope(target: str, name: str) -> Scope | None:
+    """The scope of this name that the target knows, or, for "*", any target."""
+    keys = [one.key for one in targets.all_targets()] if target == ANY_TARGET else [target]
+    known = [scope for key in keys if targets.is_known(key) for scope in targets.get(key).scopes]
+    return next((scope for scope in known if scope.name == name), None)
+
+
+def _named(target: AnyTarget, holds: Sequence[Hold]) -> Q | None:
+    """The rows of this very table that the holds name."""
+    assert isinstance(target, Target)
+    pk = target.table._meta.pk
+    numbers, conditions = [], []
+    for hold in holds:
+        if hold.target not in (target.key, ANY_TARGET):
+            continue
+        if hold.scope:
+            scope = next((one for one in target.scopes if one.name == hold.scope), None)
+            if scope is not None:
+                conditions.append(scope.q(hold.value))
+            elif hold.target != ANY_TARGET:
+                # What it went by is known no longer: nobody can say what it keeps, so it keeps everything.
+                conditions.append(EVERYTHING)
+        elif not hold.object_id:
+            conditions.append(EVERYTHING)
+        else:
+            try:
+                numbers.append(pk.to_python(hold.object_id))
+            except ValidationError:
+                continue  # no row has such a number
+    if numbers:
+        conditions.append(Q(pk__in=numbers))
+    found: Q | None = None
+    for condition in conditions:
+        found = condition if found is None else found | condition
+    return found
+
+
+def _below(target: AnyTarget) -> Iterator[tuple[Target, str]]:
+    """(target, path to the parent) of every registered target whose rows are deleted as children of this one."""
+    if not isinstance(target, Target):
+        return
+    others = [one for one in targets.all_targets() if isinstance(one, Target)]
+    for child, path in _deleted_children(target.children, ""):
+        for other in others:
+            if other.model.lower() == child.model.lower():
+                yield other, path
+
+
+def _deleted_children(children: Sequence[Child], above: str) -> Iterator[tuple[Child, str]]:
+    for child in children:
+        if child.action == "delete":
+            path = f"{child.parent_field}__{above}" if above else child.parent_field
+            yield child, path
+            yield from _deleted_children(child.children, path)
+
+
+def _check(hold: Hold) -> None:
+    errors: dict[str, str] = {}
+    scope = find_scope(hold.target, hold.scope) if hold.scope else None
+    if hold.target != ANY_TARGET and not targets.is_known(hold.target):
+        errors["target"] = "Choose what to hold from the list."
+    elif hold.target == ANY_TARGET and not hold.scope:
+        errors["scope"] = "Say whose, or which. To hold everything of one kind, choose that kind."
+    elif hold.scope and scope is None:
+        errors["scope"] = "This kind of data cannot be held by that. Choose from the list."
+    elif hold.scope and hold.object_id:
+        errors["object_id"] = "Name one row, or all that belong to something, not both."
+    elif scope is not None:
+        try:
+            hold.value = scope.normalise(hold.value)
+        except ValueError as error:
+            errors["value"] = str(error)
+        else:
+            offered = dict(scope.choices()) if scope.choices else {}
+            hold.value_label = offered.get(hold.value, "")[:200]
+            if not hold.value or (scope.choices and hold.value not in offered):
+                errors["value"] = "Choose which."
+    if not hold.reason:
+        errors["reason"] = "Say why it must be kept."
+    if hold.until is not None and hold.until <= clock.now():
+        errors["until"] = "That time has passed. Choose a later one, or leave it empty."
+    if errors:
+        raise ValidationError(errors)
+
+
+def _wait_for_batches() -> None:
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('lock_timeout')")
+        (before,) = cursor.fetchone()
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [WAITS])
+        try:
+            cursor.execute(f"LOCK TABLE {connection.ops.quote_name(Hold._meta.db_table)} IN ROW EXCLUSIVE MODE")
+        except OperationalError as error:
+            raise ValidationError("A cleanup is busy just now. Nothing was held yet: try again in a minute.") from error
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [before])
+
+
+def _require_row(hold: Hold) -> None:
+    """Asked once batches wait for this hold: what is there now stays."""
+    target = targets.get(hold.target)
+    if not isinstance(target, Target):
+        return
+    try:
+        is_there = target.table._default_manager.filter(pk=target.table._meta.pk.to_python(hold.object_id)).exists()
+    except ValidationError:
+        is_there = False
+    if not is_there:
+        raise ValidationError(
+            {"object_id": "There is no such row. It may have been deleted a moment ago; an archive may still have it."}
+        )
+
+
+def _facts(hold: Hold) -> dict[str, str]:
+    return {name: getattr(hold, name) for name in ("target", "object_id", "scope", "value") if getattr(hold, name)}

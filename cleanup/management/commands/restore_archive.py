@@ -1,0 +1,54 @@
+"""``manage.py restore_archive RUN`` puts back what the cleanup of this run archived; ``--part KEY`` only one file of it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError
+
+from cleanup import restoring
+from cleanup.models import ArchivePart
+from runs import words
+
+
+class Command(BaseCommand):
+    """Says for each part what came back, what was there already, and what could not be put back."""
+
+    help = "Puts archived rows back, children included; rows that are there already are left alone."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("which", help="the number of the run, or the key of one archive")
+        parser.add_argument("--dry-run", action="store_true", help="say what would come back, and change nothing")
+
+    def handle(self, *args: Any, which: str, dry_run: bool, **options: Any) -> None:
+        parts = _parts(which)
+        if not parts:
+            raise CommandError(f"There is no archive of {which}, or its files are gone.")
+        failed = 0
+        for restored in restoring.restore(None, parts, dry_run=dry_run):
+            failed += bool(restored.problem)
+            self.stdout.write(_line(restored, dry_run=dry_run))
+        if failed:
+            raise CommandError(f"{words.counted(failed, 'archive')} of {len(parts)} could not be put back.")
+
+
+def _parts(which: str) -> list[ArchivePart]:
+    if which.isascii() and which.isdigit():
+        return restoring.parts_of(int(which))
+    try:
+        return list(ArchivePart.objects.filter(key=UUID(which), deleted_at=None).select_related("cleanup_run"))
+    except ValueError as error:
+        raise CommandError("Write the number of a run, or the key of an archive.") from error
+
+
+def _line(restored: restoring.Restored, *, dry_run: bool) -> str:
+    if restored.problem:
+        return f"{restored.part}: nothing was put back. {restored.problem}"
+    would = "would come back" if dry_run else "back"
+    said = [f"{count:,} of {label} {would}" for label, count in restored.added.items() if count]
+    said += [f"{count:,} of {label} there already, left alone" for label, count in restored.already_there.items()]
+    if restored.linked:
+        said.append(f"{words.counted(restored.linked, 'link')} set again")
+    return f"{restored.part}: {', '.join(said) or 'nothing to put back'}."

@@ -1,0 +1,65 @@
+"""By what rows of several targets are held together: one person, one newsletter, one schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import or_
+
+from django.apps import apps
+from django.db.models import Q
+
+from cleanup.targets.registry import Filter, Scope
+
+MOST_OFFERED = 500
+
+
+def _lower(address: str) -> str:
+    address = address.strip().lower()
+    if "@" not in address:
+        raise ValueError("Write the whole address, such as ann@example.org.")
+    return address
+
+
+_normalise: list[Callable[[str], str]] = [_lower]
+
+
+def addresses_by(normalise: Callable[[str], str]) -> None:
+    """From now on, addresses are compared as this function spells them; it raises ValueError in words."""
+    _normalise[:] = [normalise]
+
+
+def person(*paths: str) -> Scope:
+    """One person, by their address; ``paths`` lead from a row to it."""
+    return Scope(
+        name="person",
+        label="One person, by their e-mail address",
+        q=lambda value: reduce(or_, (Q(**{path: value}) for path in paths)),
+        normalise=lambda value: _normalise[0](value),
+    )
+
+
+def newsletter(path: str) -> Scope:
+    """One newsletter's issues; ``path`` leads from a row to its number."""
+    return Scope("newsletter", "One newsletter, with all of its issues", lambda value: Q(**{path: value}), newsletters)
+
+
+def by_newsletter(path: str) -> Filter:
+    """Only one newsletter's."""
+    return Filter("newsletter", "Only of the newsletter", newsletters, lambda value: Q(**{path: value}))
+
+
+def by_list(path: str) -> Filter:
+    """Only those on one list."""
+    return Filter("list", "Only of the list", lambda: names("newsletters.List"), lambda value: Q(**{path: value}))
+
+
+def newsletters() -> Sequence[tuple[str, str]]:
+    """(number, name) of each, to choose from."""
+    return names("newsletters.Newsletter")
+
+
+def names(model: str) -> Sequence[tuple[str, str]]:
+    """(number, name) of a model's rows, by name."""
+    rows = apps.get_model(model)._default_manager.order_by("name")
+    return [(str(pk), name) for pk, name in rows.values_list("pk", "name")[:MOST_OFFERED]]
