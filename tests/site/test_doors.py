@@ -22,6 +22,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from PIL import Image as Picture
 
+from cleanup.models import CleanupApproval
 from runs.models import AuditEntry
 from schedules.models import OutsideEdit
 from tests.site.doors import CLOSED, DOORS, FROM_ELSEWHERE, PUBLIC, QUESTIONS, READS, WITHOUT_TOKEN, Data, Door, World
@@ -147,8 +148,7 @@ def people(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, 
 @pytest.fixture(scope="module")
 def world(people: dict[str, User], django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> World:
     """One of everything, in the state in which its doors are open."""
-    from cleanup.models import CleanupApproval
-from cleanup import approval, holding
+    from cleanup import approval, holding
     from cleanup import services as cleanup
     from cleanup.models import ArchivePart, CleanupPolicy, CleanupRun
     from newsletters import imports
