@@ -85,6 +85,7 @@ def run_batch(
     try:
         with transaction.atomic():
             wait_at_most(timeout)
+            _go_by_indexes()
             done = attempted.perform(size, place, only)
             failpoints.passing("cleanup_before_commit")
     except BaseException as error:
@@ -117,6 +118,16 @@ def wait_at_most(seconds: str = LOCK_TIMEOUT) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [seconds])
+
+
+def _go_by_indexes() -> None:
+    """A batch reads few rows of large tables.
+
+    PostgreSQL keeps the plans of foreign keys for a session: one made while the table was small reads all of it for each row.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('enable_seqscan', 'off', true)")
 
 
 class _Attempt:
