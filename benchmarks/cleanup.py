@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -163,25 +164,31 @@ def _real(count: int, schedules: int) -> None:
 
 
 def _others(count: int, idle_seconds: float) -> None:
-    """Fifty writes a second to rows of the same table that stay: alone, and while a real worker cleans it."""
+    """Fifty writes a second to rows of the same table that stay: alone, and while a real worker cleans it.
+
+    With the rest that a new policy has, and without one.
+    """
     from benchmarks import visits
+    from cleanup.drafts import PolicyDraft
 
     visits.fill(count)
     alone = _writes(count, lambda: time.sleep(idle_seconds))
-    waits: list[float] = []
+    usual = next(one.default for one in fields(PolicyDraft) if one.name == "rest_ms")
     with process(
         "benchmarks.cleanup_worker", "worker", "--concurrency=1", "-Q", "cleanup", "--without-mingle"
     ) as worker:
         working_process(worker.pid)
-        while len(waits) < 2 * idle_seconds * 20:  # one cleaning of a small table is over in a moment
-            visits.fill(count)
-            run = planned()
-            waits += _writes(count, partial(_wait_for, run))
-    idle, busy = (quantiles(times, n=100)[98] for times in (alone, waits))
-    report(
-        "cleanup.writers_p99_vs_idle", busy / idle, "times", idle_ms=round(idle * 1000, 2), busy_ms=round(busy * 1000, 2),
-        writes=len(waits), longest_ms=round(max(waits) * 1000, 1),
-    )  # fmt: skip
+        for name, rest_ms in (("cleanup.writers_p99_vs_idle", usual), ("cleanup.writers_p99_vs_idle_without_rest", 0)):
+            waits: list[float] = []
+            while len(waits) < 2 * idle_seconds * 20:  # one cleaning of a small table is over in a moment
+                visits.fill(count)
+                run = planned(rest_ms=rest_ms)
+                waits += _writes(count, partial(_wait_for, run))
+            idle, busy = (quantiles(times, n=100)[98] for times in (alone, waits))
+            report(
+                name, busy / idle, "times", idle_ms=round(idle * 1000, 2), busy_ms=round(busy * 1000, 2),
+                writes=len(waits), longest_ms=round(max(waits) * 1000, 1), rest_ms=rest_ms,
+            )  # fmt: skip
 
 
 def _writes(count: int, meanwhile: Callable[[], None]) -> list[float]:

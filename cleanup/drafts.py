@@ -22,7 +22,7 @@ class PolicyDraft:
     batch_size: int = 5000
     max_rows: int | None = 100_000
     max_minutes: int | None = 30
-    rest_ms: int | None = 0
+    rest_ms: int | None = 200
     archive: str = Archiving.NONE
     archive_days: int | None = 90
     approve_above_rows: int | None = 10_000
