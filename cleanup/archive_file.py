@@ -1,10 +1,9 @@
-"""A file of archived rows while it is being written: hidden and unfinished, or complete on the disk under its name."""
+"""A file of archived rows while it is being written, the room that it takes, and what a refusal of the disk means."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import shutil
 import zlib
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from pathlib import Path
 
 from django.conf import settings
 from django.template.defaultfilters import filesizeformat
+
+from runs.draft_file import DraftFile
 
 ALWAYS_FREE = 64 * 1024 * 1024
 """An archive leaves so much of the disk to the rest of the house."""
@@ -41,35 +42,20 @@ def require_room(byte_count: int) -> None:
         )
 
 
-class DraftArchive:
-    """Bytes on their way to the disk. Used as a binary file; hidden until :meth:`publish`."""
+class DraftArchive(DraftFile):
+    """An archive on its way to the disk, as whatever writes to a binary file takes it."""
 
     def __init__(self, hidden_name: str) -> None:
-        self.byte_count = 0
         self._is_gone = False
-        self._digest = hashlib.sha256()
-        self.path = folder() / hidden_name
-        with in_words():
-            self._file = self.path.open("wb", buffering=1024 * 1024)
-
-    @property
-    def sha256(self) -> str:
-        """The fingerprint of everything written so far."""
-        return self._digest.hexdigest()
+        super().__init__(folder() / hidden_name, in_words, buffering=1024 * 1024)
 
     @property
     def closed(self) -> bool:
         return False  # whoever writes through it may not close it: that is for publish and discard
 
     def write(self, data: bytes) -> int:
-        if self._is_gone:
-            return len(data)  # what a writer still had in its hands
-        data = bytes(data)
-        with in_words():
-            self._file.write(data)
-        self._digest.update(data)
-        self.byte_count += len(data)
-        return len(data)
+        # What a writer still had in its hands comes after the end.
+        return len(data) if self._is_gone else super().write(bytes(data))
 
     def tell(self) -> int:
         return self.byte_count
@@ -80,32 +66,14 @@ class DraftArchive:
     def close(self) -> None:
         pass
 
-    def seal(self) -> None:
-        """Brings every byte to the disk."""
-        with in_words():
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-
     def publish(self, path: Path) -> None:
-        """Gives it its name, in one step that survives a power cut."""
-        with in_words():
-            os.replace(self.path, path)
-            directory = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+        """As every draft; :meth:`discard` still removes it, for a batch that is not committed."""
+        super().publish(path)
         self.path = path
 
     def discard(self) -> None:
-        """Removes it, whatever it is called by now."""
         self._is_gone = True
-        try:
-            self._file.close()
-        except OSError:
-            pass  # a full disk refuses the last buffer once more; the file goes anyway
-        self.path.unlink(missing_ok=True)
+        super().discard()
 
 
 def digest_of(path: Path) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from uuid import UUID
 
 from django.conf import settings
 from django.template.defaultfilters import filesizeformat
+
+from runs import draft_file
 
 
 class StorageError(Exception):
@@ -41,19 +43,15 @@ def is_intact(path: Path, sha256: str) -> bool:
 
 def clear_drafts(run_id: int) -> None:
     """Removes what an attempt of the run that was killed left behind. Raises StorageError."""
-    try:
+    with told_in_words():
         for leftover in folder().glob(f".run-{run_id}-*.part"):
             leftover.unlink(missing_ok=True)
-    except OSError as error:
-        raise _in_words(error) from error
 
 
 def require_room(byte_count: int) -> None:
     """Raises StorageError when so many bytes do not fit on the disk, before the work begins and not at its end."""
-    try:
+    with told_in_words():
         free = shutil.disk_usage(folder()).free
-    except OSError as error:
-        raise _in_words(error) from error
     if free < byte_count:
         needed, left = filesizeformat(byte_count), filesizeformat(free)
         raise StorageError(
@@ -62,82 +60,20 @@ def require_room(byte_count: int) -> None:
         )
 
 
-class DraftFile:
-    """A file that is being written, under a hidden name on the same file system until it is published.
-
-    As a context manager it removes itself unless :meth:`publish` was called. What a killed worker leaves
-    behind is removed by the next attempt of the same run (:func:`clear_drafts`).
+class DraftFile(draft_file.DraftFile):
+    """A report's file that is being written. What a killed worker leaves of it, the next attempt of its run removes.
 
     Every method raises StorageError when the disk is full or cannot be written.
     """
 
     def __init__(self, run_id: int, attempt: int, format: str = "csv", part: int = 1) -> None:
-        self.byte_count = 0
-        self._digest = hashlib.sha256()
-        try:
-            self._path = folder() / f".run-{run_id}-{attempt}-{format}-{part}.part"
-            self._file = self._path.open("wb", buffering=256 * 1024)
-        except OSError as error:
-            raise _in_words(error) from error
-
-    @property
-    def sha256(self) -> str:
-        """The fingerprint of everything written so far."""
-        return self._digest.hexdigest()
-
-    def write(self, data: bytes) -> None:
-        """Appends."""
-        try:
-            self._file.write(data)
-        except OSError as error:
-            raise _in_words(error) from error
-        self._digest.update(data)
-        self.byte_count += len(data)
-
-    def seal(self) -> None:
-        """Brings every byte to the disk; after this the content is complete."""
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-        except OSError as error:
-            raise _in_words(error) from error
-
-    def publish(self, path: Path) -> None:
-        """Gives it its final name in one step, replacing what an attempt that was cut off may have left there."""
-        try:
-            os.replace(self._path, path)
-            directory = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
-        except OSError as error:
-            raise _in_words(error) from error
-
-    def discard(self) -> None:
-        """Removes it; harmless when it was published or has gone."""
-        try:
-            self._file.close()
-        except OSError:
-            pass  # a full disk refuses the last buffer once more; the file goes anyway
-        self._path.unlink(missing_ok=True)
-
-    def __enter__(self) -> DraftFile:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.discard()
+        with told_in_words():
+            path = folder() / f".run-{run_id}-{attempt}-{format}-{part}.part"
+        super().__init__(path, told_in_words)
 
 
 def failure(error: OSError) -> StorageError:
-    """What a refusal of the disk means, for whoever else writes there."""
-    return _in_words(error)
-
-
-def _in_words(error: OSError) -> StorageError:
+    """What a refusal of the disk means."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         why = "The disk is full: the report file could not be written. Free some space, then run it again."
     elif error.errno == errno.EFBIG:
@@ -147,3 +83,12 @@ def _in_words(error: OSError) -> StorageError:
     else:
         why = f"The report file could not be written ({error.strerror or error})."
     return StorageError(why)
+
+
+@contextmanager
+def told_in_words() -> Iterator[None]:
+    """Says a full or broken disk in the words of StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise failure(error) from error

@@ -37,8 +37,8 @@ _LISTED: dict[str, tuple[str, ...]] = {
     "reports.Artefact": ("key",),
     "reports.DownloadEvent": (),
     "reports.ReportDelivery": (),
-    "cleanup.CleanupPolicy": (),
-    "cleanup.CleanupRun": (),
+    "cleanup.CleanupPolicy": ("enabled_rule_hash",),
+    "cleanup.CleanupRun": ("rule_hash",),
     "cleanup.Hold": (),
 }
 

@@ -11,9 +11,9 @@ from pyarrow import parquet
 
 from reports.datasets.registry import Row
 from reports.sources import Head
+from reports.storage import told_in_words
 from reports.writers import cells, facts
 from reports.writers.parquet_columns import ColumnMaker
-from reports.writers.scratch import told_in_words
 from reports.writers.stream import SinkFile
 from reports.writers.writer import About, Sink
 from runs import words

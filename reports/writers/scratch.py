@@ -7,8 +7,6 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from reports import storage
@@ -24,7 +22,7 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        with told_in_words():
+        with storage.told_in_words():
             home = storage.folder()
             for leftover in home.glob(f"{_PREFIX}*"):
                 _remove_abandoned(leftover)
@@ -39,15 +37,6 @@ class Scratch:
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._lock)
             self._lock = -1
-
-
-@contextmanager
-def told_in_words() -> Iterator[None]:
-    """Says a full or broken disk in the words of storage.StorageError."""
-    try:
-        yield
-    except OSError as error:
-        raise storage.failure(error) from error
 
 
 def _remove_abandoned(folder: Path) -> None:

@@ -13,7 +13,7 @@ from reports.datasets.registry import Row
 class Sink(Protocol):
     """Where the bytes go; written from the beginning to the end, as :class:`reports.storage.DraftFile` is."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> object:
         """Appends. Raises storage.StorageError."""
 
 

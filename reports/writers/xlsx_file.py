@@ -16,8 +16,9 @@ from xlsxwriter.worksheet import Worksheet
 
 from reports.datasets.registry import Kind, Row
 from reports.sources import Head
+from reports.storage import told_in_words
 from reports.writers import cells, facts
-from reports.writers.scratch import Scratch, told_in_words
+from reports.writers.scratch import Scratch
 from reports.writers.writer import About, Sink
 from reports.writers.xlsx_cells import MAX_TEXT, CellMaker
 from runs import words

@@ -243,7 +243,7 @@ def test_what_a_killed_attempt_leaves_is_never_half_visible(define: Define, file
             assert _shas(run_id) == reference
             _assert_whole(run_id)
             assert not list(files_dir.glob(".run-*"))
-    assert killed > KILLS / 2
+    assert killed > KILLS / 4  # the first one, which the moments go by, also loads what it needs
     assert len(list(files_dir.glob("*.csv"))) == Artefact.objects.filter(format="csv").count() == KILLS + 1
 
 
