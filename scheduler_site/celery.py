@@ -58,6 +58,8 @@ def configure(**_: Any) -> None:
         worker_prefetch_multiplier=1,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_soft_shutdown_timeout=30,
+        # Celery kills a process that is not ready after 4 s, and begins another: a busy computer never got any.
+        worker_proc_alive_timeout=60,
         worker_max_tasks_per_child=500,
         worker_max_memory_per_child=400_000,
         worker_send_task_events=False,
