@@ -7,11 +7,16 @@ from email import message_from_bytes
 from email.policy import default
 
 import pytest
+from django.conf import settings
 
 from runs.models import Alert, Heartbeat, QueueCanary
 from tests.integration.stack import Stack, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif("sqlite" in settings.DATABASES["default"]["ENGINE"], reason="in the suite on PostgreSQL"),
+]
 
 
 def subjects(stack: Stack) -> list[str]:
