@@ -49,7 +49,7 @@ def register() -> None:
     )
     kinds.register(
         JobKind(
-            key=upkeep.SWEEP_KIND,
+            key=upkeep.SWEEP.kind,
             label="Tidying of archives and files",
             perform=upkeep.perform_sweep,
             icon="auto_delete",
@@ -57,6 +57,6 @@ def register() -> None:
             defaults=PolicyDefaults(time_limit_seconds=1800),
         )
     )
-    duties.register("cleanup", upkeep.look_after)
+    duties.register("cleanup", upkeep.SWEEP.look_after)
     outcomes.run_ended.connect(ending.close_abandoned, dispatch_uid="cleanup.ending")
     job_kinds.show_at("cleanup", page_of_run)

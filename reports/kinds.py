@@ -36,7 +36,7 @@ def register() -> None:
     for data_set in OURS:
         registry.register(data_set)
     offered.register()
-    duties.register("reports", upkeep.look_after)
+    duties.register("reports", upkeep.SWEEP.look_after)
     duties.register("mails of reports", mailing.look_after)
     job_kinds.show_at("report", page_of_run)
     for kind in _job_kinds():
@@ -52,7 +52,7 @@ def _job_kinds() -> list[JobKind]:
             tells_who_asked=True,
         ),
         JobKind(
-            key=upkeep.SWEEP_KIND, label="Tidying of report files", perform=upkeep.perform_sweep, icon="auto_delete",
+            key=upkeep.SWEEP.kind, label="Tidying of report files", perform=upkeep.perform_sweep, icon="auto_delete",
             queue="reports", defaults=PolicyDefaults(time_limit_seconds=1800),
         ),
         JobKind(

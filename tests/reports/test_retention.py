@@ -184,12 +184,12 @@ def test_what_killed_runs_left_goes_after_a_day(definition: ReportDefinition, cl
 def test_the_watchdog_asks_for_one_sweep_and_a_worker_does_it(
     none_kept: ReportDefinition, make: Callable[..., Artefact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "_look_at", 0.0)
+    monkeypatch.setattr(upkeep.SWEEP, "look_at", 0.0)
     duties.see_to_all(clock.now())
     assert not Run.objects.filter(kind="report_files").exists(), "nothing is due"
     make(none_kept, timedelta(seconds=-1))
     for _ in range(2):
-        monkeypatch.setattr(upkeep, "_look_at", 0.0)
+        monkeypatch.setattr(upkeep.SWEEP, "look_at", 0.0)
         duties.see_to_all(clock.now())
     run = Run.objects.get(kind="report_files")
     claimed = ledger.claim(run.pk, "test worker")
