@@ -22,6 +22,7 @@ from runs.pages import when
 class ArchivePartAdmin(ReadOnlyAdmin):
     """Every copy that a cleaning kept, the newest first."""
 
+    when_empty = "No archive yet. A policy that keeps a copy of what it deletes writes one with each run."
     list_display = ("written", "source", "what", "rows_kept", "size", "kept", "file")
     list_display_links = None
     list_select_related = ("cleanup_run",)

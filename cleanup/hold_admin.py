@@ -31,7 +31,7 @@ class HoldAdmin(ModelAdmin):  # type: ignore[misc]
     list_select_related = ("created_by",)
     ordering = ("-id",)
     actions = None
-    show_full_result_count = False
+    when_empty = "Nothing is held."
     list_per_page = 50
     warn_unsaved_form = True
     compressed_fields = False

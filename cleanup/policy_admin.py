@@ -18,24 +18,27 @@ from cleanup.models import CleanupPolicy, CleanupRun
 from runs import words
 from runs.deleted_meanwhile import KeepsWhatWasTyped
 from runs.pages import chip, when
+from schedules.next_run_column import ShowsNextRun
 from schedules.target_admin import KeptWhileScheduled
 
 _COPIED = "archive != 'none'"
 
 
 @admin.register(CleanupPolicy)
-class CleanupPolicyAdmin(KeptWhileScheduled, KeepsWhatWasTyped):
+class CleanupPolicyAdmin(KeptWhileScheduled, ShowsNextRun, KeepsWhatWasTyped):
     """Each policy: what, how old, whether it is on, and how its last run ended."""
 
+    when_empty = (
+        "No policy yet. It says what may be deleted once it is how old; it shows beforehand what that would be."
+    )
     form = PolicyForm
-    list_display = ("name_link", "status", "what", "age", "last")
+    list_display = ("name_link", "status", "what", "age", "last", "next_run")
     list_display_links = None
     search_fields = ("name",)
     search_help_text = "Search by name"
     actions = None
     list_per_page = 50
     deletion_keeps = "What its runs have deleted stays on record."
-    show_full_result_count = False
     warn_unsaved_form = True
     list_fullwidth = True
     compressed_fields = False

@@ -20,22 +20,23 @@ from reports.models import ReportDefinition
 from runs import words
 from runs.deleted_meanwhile import KeepsWhatWasTyped
 from schedules import zones
+from schedules.next_run_column import ShowsNextRun
 from schedules.target_admin import KeptWhileScheduled
 
 _THRESHOLD = "condition == 'threshold'"
 
 
 @admin.register(ReportDefinition)
-class ReportDefinitionAdmin(KeptWhileScheduled, KeepsWhatWasTyped):
+class ReportDefinitionAdmin(KeptWhileScheduled, ShowsNextRun, KeepsWhatWasTyped):
     """What is counted; when it is made is set under Schedules."""
 
+    when_empty = "No report yet. It says what to list and for which days; a schedule says when it is made and goes out."
     form = ReportForm
-    list_display = ("name", "lists", "days", "keeps")
+    list_display = ("name", "lists", "days", "next_run", "keeps")
     list_select_related = ("query",)
     search_fields = ("name",)
     search_help_text = "Search by name"
     list_per_page = 50
-    show_full_result_count = False
     actions = None
     deletion_keeps = "The files it made stay in the library until they expire."
     warn_unsaved_form = True

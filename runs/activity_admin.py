@@ -118,6 +118,7 @@ def _keeps(name: str) -> type[admin.SimpleListFilter]:
 class AuditEntryAdmin(ReadOnlyAdmin):
     """The list, one entry's page, and the file."""
 
+    when_empty = "Nothing was changed yet. Everything that people change stands here, with before and after."
     list_display = ("when", "who", "did", "what", "why")
     list_display_links = None
     list_filter = tuple(_keeps(name) for name in PARAMETERS)

@@ -78,6 +78,7 @@ class OpenFilter(admin.SimpleListFilter):
 class AlertAdmin(ReadOnlyAdmin):
     """Problems that people were told of, the newest first."""
 
+    when_empty = "No problem was ever reported."
     list_display = ("state_chip", "what", "since", "over", "told")
     list_display_links = None
     list_filter = (OpenFilter, "level")

@@ -52,6 +52,7 @@ _DEMOS = (
         pause_reason="Nobody needs it in the holidays",
     ),
     _Demo("Tidy up, every night", "cleanup", "Old sign-ups", "30 3 * * *"),
+    _Demo("Old runs, first of the month", "cleanup", "Runs of more than a year", "0 4 1 * *"),
 )
 
 

@@ -25,6 +25,7 @@ class HolidayCalendarAdmin(KeepsWhatWasTyped):
     """Which days are off, for the schedules that follow the calendar."""
 
     form = CalendarForm
+    when_empty = "No calendar of holidays yet. Schedules that follow one leave a run on a holiday out, or move it to a working day."
     list_display = ("name", "whose", "followers", "next_day_off")
     actions = None
     list_fullwidth = True

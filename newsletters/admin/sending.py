@@ -20,18 +20,19 @@ from runs import words
 from runs.admin import ReadOnlyAdmin
 from runs.deleted_meanwhile import KeepsWhatWasTyped
 from runs.pages import chip, moment_column
+from schedules.next_run_column import ShowsNextRun
 from schedules.target_admin import KeptWhileScheduled
 
 
 @admin.register(Newsletter)
-class NewsletterAdmin(KeptWhileScheduled, KeepsWhatWasTyped, FeedPages):
+class NewsletterAdmin(KeptWhileScheduled, ShowsNextRun, KeepsWhatWasTyped, FeedPages):
     """The recurring newsletters; when they go out is set under Schedules."""
 
     when_empty = (
         "No newsletter yet. It says what is written, to which lists and from whom; a schedule says when it goes out."
     )
     form = NewsletterForm
-    list_display = ("name", "subject", "to", "last_issue")
+    list_display = ("name", "subject", "to", "last_issue", "next_run")
     search_fields = ("name", "subject")
     search_help_text = "Search by name or subject"
     list_per_page = 50

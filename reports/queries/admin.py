@@ -37,7 +37,6 @@ class ReportQueryAdmin(ModelAdmin):  # type: ignore[misc]
     actions = None
     list_per_page = 50
     list_fullwidth = True
-    show_full_result_count = False
 
     class Media:
         css = {"all": ("reports/queries.css",)}
