@@ -159,7 +159,7 @@ def test_what_is_wrong_is_said_and_nothing_typed_is_lost(client: Client, changes
     response = save(client, **{"name": "Kept as typed", **changes})
     page = response.content.decode()
     assert response.status_code == 200 and page.count(message) == 1
-    assert "Please correct the errors below." in page
+    assert "Nothing was saved yet" in page
     assert 'value="Kept as typed"' in page and 'value="steps:sum" checked' in page
     assert not ReportDefinition.objects.exists()
 

@@ -9,6 +9,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const WAIT = 300;
     let timer = null;
     let latest = 0;
+    let shownFor = ""; // the words that the panel reads at the moment
 
     const say = (text) => {
         const words = text.replace(/\s+/g, " ").trim();
@@ -50,6 +51,7 @@ document.addEventListener("DOMContentLoaded", () => {
             return;
         }
         panel.innerHTML = html;
+        shownFor = data.get("words") || "";
         say(panel.querySelector("[data-said]")?.textContent || "");
         const pattern = panel.querySelector("[data-pattern]");
         const byHand = form.elements.expression;
@@ -65,10 +67,14 @@ document.addEventListener("DOMContentLoaded", () => {
     form.addEventListener("input", later);
     form.addEventListener("change", later);
 
-    const apply = (button) => {
+    const fill = (button) => {
         const reading = JSON.parse(button.dataset.apply);
         for (const [name, value] of Object.entries(reading)) setField(form, name, value);
         setField(form, "words", "");
+    };
+
+    const apply = (button) => {
+        fill(button);
         form.elements.words.focus();
         refresh("");
     };
@@ -87,6 +93,12 @@ document.addEventListener("DOMContentLoaded", () => {
         const button = panel.querySelector("[data-apply]");
         if (button) apply(button);
     });
+
+    // Whoever saves with a reading before their eyes means it; other words come back to be looked at.
+    form.addEventListener("submit", () => {
+        const button = panel.querySelector("[data-apply]");
+        if (button && shownFor.trim() && form.elements.words.value === shownFor) fill(button);
+    }, true);
 
     // A new schedule starts with the rules that suit what it runs, until somebody changes one of them.
     const rules = document.getElementById("kind-rules");
