@@ -151,20 +151,18 @@ def test_leaving_unsaved_is_asked_also_for_values_that_words_filled_in(page: Pag
 def test_words_whose_reading_is_shown_are_saved_at_once(page: Page) -> None:
     page.goto(ADD)
     page.get_by_label("What to run").select_option(label="Weekly letter")
-    page.get_by_label("Name", exact=True).fill("By words alone")
+    page.locator("[name=name]").fill("By words alone")
     page.get_by_label("In words").fill("every first monday of the month at 9:30")
     expect(page.locator("#schedule-preview")).to_contain_text("On the first Monday of every month at 09:30")
     save(page)
+    page.wait_for_url(SAVED)
     expect(page.get_by_text("On the first Monday of every month at 09:30").first).to_be_visible()
-    assert page.url.partition("/schedule/")[2].strip("/").split("/")[0].isdigit()
-    page.get_by_role("link", name="Delete").click()
-    page.get_by_role("button", name="Delete").click()
 
 
 def test_what_was_refused_is_one_click_away(page: Page) -> None:
     page.goto("/admin/newsletters/newsletter/add/")
-    page.get_by_label("Name", exact=True).fill("Without readers")
-    page.get_by_label("Subject").fill("A subject")
+    page.locator("[name=name]").fill("Without readers")
+    page.locator("[name=subject]").fill("A subject")
     save(page)
     refused = page.get_by_role("alert")
     expect(refused).to_contain_text("Nothing was saved yet")
