@@ -150,7 +150,7 @@ def test_leaving_unsaved_is_asked_also_for_values_that_words_filled_in(page: Pag
 
 def test_words_whose_reading_is_shown_are_saved_at_once(page: Page) -> None:
     page.goto(ADD)
-    page.get_by_label("What to run").select_option(label="Weekly letter")
+    page.get_by_label("What to run").select_option(label="Runs by schedule, yesterday")
     page.locator("[name=name]").fill("By words alone")
     page.get_by_label("In words").fill("every first monday of the month at 9:30")
     expect(page.locator("#schedule-preview")).to_contain_text("On the first Monday of every month at 09:30")
@@ -168,6 +168,7 @@ def test_what_was_refused_is_one_click_away(page: Page) -> None:
     expect(refused).to_contain_text("Nothing was saved yet")
     refused.get_by_role("link", name="Lists").click()
     expect(page.get_by_text("This field is required.")).to_be_in_viewport()
+    expect(page.locator("[name=name]")).to_have_value("Without readers")
 
 
 def test_the_form_has_no_serious_accessibility_fault(page: Page) -> None:
