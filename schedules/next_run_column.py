@@ -8,13 +8,14 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import BooleanField, Case, F, Model, OuterRef, Subquery, Value, When
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from schedules import kinds
 from schedules.list_rows import Row, rows_of
 from schedules.models import Schedule
+from schedules.target_panel import offers
 
 _PAUSED = Case(When(paused_at__isnull=True, then=Value(False)), default=Value(True), output_field=BooleanField())
 
@@ -34,12 +35,14 @@ class ShowsNextRun(ModelAdmin):  # type: ignore[misc]
             changelist.result_list = list(changelist.result_list)
             for thing, found in soonest(changelist.result_list, request.user):
                 thing.runs_next = found
+                thing.may_be_put = offers(thing, request.user, is_first=True) if found is None else []
         return changelist
 
     @admin.display(description="Next run")
     def next_run(self, obj: Any) -> SafeString:
         if obj.runs_next is None:
-            return format_html('<span class="al-sub">{}</span>', "On no schedule")
+            add = format_html_join("", '<a class="al-name" href="{1}">{0}</a>', obj.may_be_put[:1])
+            return format_html('<span class="al-sub">{}</span>{}', "On no schedule", add)
         schedule, row = obj.runs_next
         note = format_html('<span class="al-sub al-next-note">{}</span>', row.next_note) if row.next_note else ""
         sub = format_html('<span class="al-sub">{}</span>', row.next_at) if row.next_at else ""

@@ -44,7 +44,7 @@ def panel(target: models.Model, reader: AbstractBaseUser | AnonymousUser) -> Pan
     return Panel(
         [(schedule, rows[schedule.pk]) for schedule in listed[:LISTED]],
         len(listed) > LISTED,
-        _offers(target, found, reader, is_first=not listed),
+        offers(target, reader, is_first=not listed),
     )
 
 
@@ -76,15 +76,18 @@ def _kinds_of(target: models.Model) -> list[JobKind]:
     return [kind for kind in kinds.schedulable() if kind.target_model.lower() == target._meta.label_lower]
 
 
-def _offers(
-    target: models.Model, found: list[JobKind], reader: AbstractBaseUser | AnonymousUser, *, is_first: bool
-) -> list[tuple[str, str]]:
+def offers(target: models.Model, reader: AbstractBaseUser | AnonymousUser, *, is_first: bool) -> list[tuple[str, str]]:
+    """Word and address of a new schedule's form with this thing chosen, for each kind that runs it and this person may start."""
     if not reader.has_perm("schedules.add_schedule"):  # type: ignore[union-attr]
         return []
     form = reverse("admin:schedules_schedule_add")
     # The first schedule may well be called as the thing itself; a second one needs a name that tells them apart.
     name = {"name": str(target)} if is_first else {}
-    allowed = [kind for kind in found if not kind.admin_permission or reader.has_perm(kind.admin_permission)]  # type: ignore[union-attr]
+    allowed = [
+        kind
+        for kind in _kinds_of(target)
+        if not kind.admin_permission or reader.has_perm(kind.admin_permission)  # type: ignore[union-attr]
+    ]
     return [
         (
             "Add a schedule" if len(allowed) == 1 else f"Add a schedule ({kind.label})",

@@ -52,7 +52,7 @@ def cells(client: Client, kind: str = "newsletter") -> list[str]:
 @pytest.mark.parametrize("kind", LISTS)
 def test_what_is_on_no_schedule_says_so(boss: Client, kind: str) -> None:
     shown = cells(boss, kind)
-    assert shown and all("On no schedule" in cell for cell in shown)
+    assert shown and all("On no schedule" in cell and f"?what={kind}%3A" in cell for cell in shown)
 
 
 def test_the_soonest_that_will_run_is_named(boss: Client) -> None:
