@@ -58,6 +58,11 @@ class ScheduleAdmin(ScheduleList, ScheduleFormPage):
             path("<int:schedule_id>/resume/", wrap(verb_views.resume), name="schedules_schedule_resume"),
             path("<int:schedule_id>/backfill/", wrap(verb_views.backfill_past), name="schedules_schedule_backfill"),
             path("<int:schedule_id>/run-now/", wrap(verb_views.run_now), name="schedules_schedule_run_now"),
+            path(
+                "run-once/<str:what>/",
+                wrap(verb_views.run_once),
+                name="schedules_schedule_run_once",
+            ),
             path("<int:schedule_id>/skip-next/", wrap(verb_views.skip_next), name="schedules_schedule_skip_next"),
         ]
         return [*own, *super().get_urls()]

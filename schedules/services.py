@@ -33,7 +33,7 @@ def create_schedule(actor: Actor, draft: ScheduleDraft) -> Schedule:
         PermissionDenied: the actor may not add schedules, or not of this kind.
     """
     audit.require(actor, "schedules.add_schedule", "create a schedule")
-    _require_kind(actor, draft.kind)
+    require_kind(actor, draft.kind)
     validate(draft)
     with _own_name(draft):
         targets.hold(draft.kind, draft.target_id)
@@ -59,7 +59,7 @@ def edit_schedule(
         PermissionDenied: the actor may not.
     """
     schedule = _permitted(actor, schedule_id, "schedules.change_schedule", "change the schedule")
-    _require_kind(actor, draft.kind)
+    require_kind(actor, draft.kind)
     validate(draft, schedule)
     with _own_name(draft):
         targets.hold(draft.kind, draft.target_id)
@@ -133,7 +133,7 @@ def resume_schedule(actor: Actor, schedule_id: int, *, run: str = "none") -> Sch
         raise ValidationError({"run": "Choose whether to run none, the latest or all of what was left out."})
     if run != "none":
         audit.require(actor, "schedules.run_schedule", "run what the pause left out", schedule)
-        _require_kind(actor, schedule.kind)
+        require_kind(actor, schedule.kind)
     with transaction.atomic():
         schedule = _settled(schedule_id)
         if not schedule.is_paused:
@@ -163,7 +163,7 @@ def backfill_schedule(
         PermissionDenied: the actor may not run the schedule.
     """
     schedule = _permitted(actor, schedule_id, "schedules.run_schedule", "run past due times")
-    _require_kind(actor, schedule.kind)
+    require_kind(actor, schedule.kind)
     with transaction.atomic():
         schedule = _settled(schedule_id)
         wanted = backfill.due_times(schedule, start, end, clock.now())
@@ -210,7 +210,7 @@ def run_now(
     The same ``idempotency_key`` (one per rendered form) gives the same run, so a double click runs once.
     """
     schedule = _permitted(actor, schedule_id, "schedules.run_schedule", "run the schedule now")
-    _require_kind(actor, schedule.kind)
+    require_kind(actor, schedule.kind)
     target = schedule.target()
     if target is None:
         raise ValidationError(targets.CHOOSE_ANOTHER)
@@ -285,7 +285,13 @@ def _enable(schedule: Schedule, enabled: bool) -> None:
     PeriodicTasks.update_changed()
 
 
-def _require_kind(actor: Actor, kind_key: str) -> None:
+def require_kind(actor: Actor, kind_key: str) -> None:
+    """Refuses whoever may not start this kind of job.
+
+    Raises:
+        ValidationError: nobody knows the kind.
+        PermissionDenied: it takes a permission that the actor lacks; recorded.
+    """
     kind = kinds.find(kind_key)
     if kind is None:
         raise ValidationError({"target_id": "Choose what to run."})

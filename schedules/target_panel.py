@@ -27,6 +27,8 @@ class Panel:
     has_more: bool
     offers: list[tuple[str, str]]
     """Word and address of a new schedule's form with this thing chosen, one for each kind of job that runs it."""
+    run_once: list[tuple[str, str]]
+    """Word and address of the question that starts it now; none for what has schedules, whose own buttons do that."""
 
 
 def panel(target: models.Model, reader: AbstractBaseUser | AnonymousUser) -> Panel | None:
@@ -45,19 +47,25 @@ def panel(target: models.Model, reader: AbstractBaseUser | AnonymousUser) -> Pan
         [(schedule, rows[schedule.pk]) for schedule in listed[:LISTED]],
         len(listed) > LISTED,
         offers(target, reader, is_first=not listed),
+        [] if listed else _starts(target, reader),
     )
 
 
 def pages_of(schedule: Schedule) -> tuple[str, ...]:
     """The addresses of the pages of what a schedule runs: its own page first, then the form that changes it."""
     kind = schedule.job_kind
-    if kind is None or not kind.target_model:
+    return () if kind is None else pages_of_target(kind, schedule.target_id)
+
+
+def pages_of_target(kind: JobKind, target_id: int) -> tuple[str, ...]:
+    """The addresses of the pages of a thing that this kind runs: its own page first, then the form that changes it."""
+    if not kind.target_model:
         return ()
     name = kind.target_model.lower().replace(".", "_")
     pages = []
     for page in ("detail", "change"):
         try:
-            pages.append(reverse(f"admin:{name}_{page}", args=[schedule.target_id]))
+            pages.append(reverse(f"admin:{name}_{page}", args=[target_id]))
         except NoReverseMatch:
             continue
     return tuple(pages)
@@ -83,15 +91,33 @@ def offers(target: models.Model, reader: AbstractBaseUser | AnonymousUser, *, is
     form = reverse("admin:schedules_schedule_add")
     # The first schedule may well be called as the thing itself; a second one needs a name that tells them apart.
     name = {"name": str(target)} if is_first else {}
-    allowed = [
-        kind
-        for kind in _kinds_of(target)
-        if not kind.admin_permission or reader.has_perm(kind.admin_permission)  # type: ignore[union-attr]
-    ]
+    allowed = _startable(target, reader)
     return [
         (
             "Add a schedule" if len(allowed) == 1 else f"Add a schedule ({kind.label})",
             f"{form}?{urlencode({'what': f'{kind.key}:{target.pk}', **name})}",
         )
         for kind in allowed
+    ]
+
+
+def _starts(target: models.Model, reader: AbstractBaseUser | AnonymousUser) -> list[tuple[str, str]]:
+    if not reader.has_perm("schedules.run_schedule"):  # type: ignore[union-attr]
+        return []
+    allowed = _startable(target, reader)
+    return [
+        (
+            "Run now" if len(allowed) == 1 else f"Run now ({kind.label})",
+            reverse("admin:schedules_schedule_run_once", args=[f"{kind.key}:{target.pk}"]),
+        )
+        for kind in allowed
+    ]
+
+
+def _startable(target: models.Model, reader: AbstractBaseUser | AnonymousUser) -> list[JobKind]:
+    """The kinds that run this thing and that this person may start."""
+    return [
+        kind
+        for kind in _kinds_of(target)
+        if not kind.admin_permission or reader.has_perm(kind.admin_permission)  # type: ignore[union-attr]
     ]

@@ -7,15 +7,15 @@ import uuid
 from datetime import datetime
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from runs import clock, form_errors, questions, typing_kept
 from runs.pages import page
 from runs.words import both_clocks, counted
-from schedules import backfill, services, target_panel, targets
+from schedules import backfill, kinds, services, starting, target_panel, targets
 from schedules.cron import CronError
 from schedules.models import Schedule
 from schedules.verb_forms import BackfillForm, PauseForm, ResumeForm
@@ -146,6 +146,36 @@ def run_now(request: HttpRequest, schedule_id: int) -> HttpResponse:
         "tells_who_asked": tells,
         "title": f"Run “{schedule}” now",
     }
+    return questions.ask(request, "schedules/run_now.html", context, back=back)
+
+
+@questions.by_post
+@questions.asks_again
+def run_once(request: HttpRequest, what: str) -> HttpResponse:
+    """The same question for a thing that may be on no schedule; ``what`` is its kind and number, "report:3"."""
+    if not request.user.has_perm("schedules.run_schedule"):
+        raise PermissionDenied
+    kind_key, _, number = what.partition(":")
+    kind, target_id = kinds.find(kind_key), int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
+    target = kind.target(target_id) if kind is not None else None
+    if kind is None or target is None:
+        raise Http404
+    pages = target_panel.pages_of_target(kind, target_id)
+    back = questions.asked_from(request, pages, pages[0] if pages else reverse("admin:index"))
+    if key := _form_key(request):
+        parameters = {"tell_me": "tell_me" in request.POST} if kind.tells_who_asked else None
+        try:
+            run = starting.run_once(request.user, kind_key, target_id, idempotency_key=key, parameters=parameters)
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+            return questions.leave(request, back)
+        messages.success(request, f"“{target}” was started.")
+        return questions.leave(request, reverse("admin:runs_run_change", args=[run.pk]))
+    questions.typed(request)
+    context = {
+        "impact": kind.describe_impact(target), "target": target, "form_key": uuid.uuid4().hex,
+        "tells_who_asked": kind.tells_who_asked, "title": f"Run “{target}” now",
+    }  # fmt: skip
     return questions.ask(request, "schedules/run_now.html", context, back=back)
 
 

@@ -144,6 +144,7 @@ DOORS: dict[str, Door] = {
     "admin:schedules_schedule_pause": Door((PAUSE,), {"reason": "x"}, "schedule"),
     "admin:schedules_schedule_resume": Door((PAUSE,), {"confirmed": "1"}, "paused"),
     "admin:schedules_schedule_run_now": Door((RUN, "cleanup.run_cleanup"), {"form_key": "a" * 32}, "schedule"),
+    "admin:schedules_schedule_run_once": Door((RUN, "cleanup.run_cleanup"), {"form_key": "b" * 32}, "startable"),
     "admin:schedules_schedule_pause_everything": Door(("schedules.pause_everything",), {"reason": "x"}),
     "admin:schedules_schedule_resume_everything": Door(
         ("schedules.pause_everything",), prepare=lambda person: desk_pause.pause_everything(None, reason="x")

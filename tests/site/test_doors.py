@@ -295,7 +295,7 @@ def world(people: dict[str, User], django_db_blocker: Any, tmp_path_factory: pyt
             "hold": holding.add_hold(None, target="sessions", object_id="old0", reason="x"), "ended_run": ended,
             "large_policy": large("Large"), "asked_policy": asked, "archive": kept,
             "seen": lambda: cleanup.seen_of(_there(approval.waiting(asked))),
-            "failed_run": failed_run, "queue": "reports", "open_run": a_run(), "person": User.objects.create_user("victim", is_staff=True),
+            "failed_run": failed_run, "queue": "reports", "startable": f"cleanup:{policy.pk}", "open_run": a_run(), "person": User.objects.create_user("victim", is_staff=True),
             "role": Group.objects.create(name="Spare"), "upload": upload,
         }  # fmt: skip
 
