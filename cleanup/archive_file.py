@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.template.defaultfilters import filesizeformat
@@ -40,6 +41,16 @@ def require_room(byte_count: int) -> None:
             f"The disk is almost full: the archive needs about {filesizeformat(byte_count)}, and {filesizeformat(free)} "
             "are free. Nothing more is deleted until there is room."
         )
+
+
+class Piece(NamedTuple):
+    """What an archive gives back at once: rows of one table, or links of it that were cut."""
+
+    table: str
+    """The model: "runs.RunEvent"."""
+    is_links: bool
+    rows: list[Any]
+    """Rows as their format gives them; links as {"pk", "column", "value"}."""
 
 
 class DraftArchive(DraftFile):

@@ -14,7 +14,8 @@ from typing import IO, Any, cast
 
 from django.db import connection, models
 
-from cleanup.archive_file import DraftArchive, in_words
+from cleanup import table_sql
+from cleanup.archive_file import DraftArchive, Piece, in_words
 
 _LEVEL = 3
 """Faster than the default by half, for files that are a tenth larger."""
@@ -24,8 +25,6 @@ _AT_ONCE = 1000
 class LinesWriter:
     """Takes rows as they are deleted."""
 
-    extension = "jsonl.gz"
-
     def __init__(self, draft: DraftArchive, head: dict[str, Any]) -> None:
         self._gzip = gzip.GzipFile(
             fileobj=cast(IO[bytes], draft), mode="wb", compresslevel=_LEVEL, mtime=0, filename=""
@@ -34,27 +33,22 @@ class LinesWriter:
 
     def delete(self, model: type[models.Model], condition: str, parameters: Sequence[Any]) -> int:
         """Deletes the rows of the condition and keeps them; returns how many."""
-        prefix = f'{{"table":{json.dumps(model._meta.label)},"row":'
         if connection.vendor == "postgresql":
-            return self._delete_with_copy(model, condition, parameters, prefix)
-        count = 0
-        for rows in chosen(model, condition, parameters):
-            names = columns(model)
-            self._write([f"{prefix}{as_json(dict(zip(names, row, strict=True)))}}}" for row in rows])
-            count += len(rows)
-        delete(model, condition, parameters)
+            deleted = f"DELETE FROM {table_sql.name_of(model)} AS t WHERE {condition} RETURNING row_to_json(t)::text"
+            return self._copy(model, deleted, parameters)
+        count = self.keep(model, condition, parameters)
+        table_sql.delete(model, condition, parameters)
         return count
 
     def keep(self, model: type[models.Model], condition: str, parameters: Sequence[Any]) -> int:
         """Keeps the rows of the condition, which something else deletes; returns how many."""
-        prefix = f'{{"table":{json.dumps(model._meta.label)},"row":'
         if connection.vendor == "postgresql":
-            return self._copy(
-                f"SELECT row_to_json(t)::text FROM {table(model)} AS t WHERE {condition}", parameters, prefix
-            )
+            chosen = f"SELECT row_to_json(t)::text FROM {table_sql.name_of(model)} AS t WHERE {condition}"
+            return self._copy(model, chosen, parameters)
         count = 0
-        for rows in chosen(model, condition, parameters):
-            self._write([f"{prefix}{as_json(dict(zip(columns(model), row, strict=True)))}}}" for row in rows])
+        names, prefix = table_sql.columns_of(model), _beginning(model)
+        for rows in _chosen(model, condition, parameters):
+            self._write([f"{prefix}{_as_json(dict(zip(names, row, strict=True)))}}}" for row in rows])
             count += len(rows)
         return count
 
@@ -62,7 +56,7 @@ class LinesWriter:
         """Keeps links (primary key, value of the column) that are emptied now."""
         name = json.dumps(model._meta.label)
         self._write(
-            [f'{{"table":{name},"unlinked":{as_json({"pk": pk, "column": column, "value": to})}}}' for pk, to in links]
+            [f'{{"table":{name},"unlinked":{_as_json({"pk": pk, "column": column, "value": to})}}}' for pk, to in links]
         )
 
     def finish(self) -> None:
@@ -70,15 +64,9 @@ class LinesWriter:
         with in_words():
             self._gzip.close()
 
-    def _delete_with_copy(
-        self, model: type[models.Model], condition: str, parameters: Sequence[Any], prefix: str
-    ) -> int:
-        statement = f"DELETE FROM {table(model)} AS t WHERE {condition} RETURNING row_to_json(t)::text"
-        return self._copy(statement, parameters, prefix)
-
-    def _copy(self, statement: str, parameters: Sequence[Any], prefix: str) -> int:
+    def _copy(self, model: type[models.Model], statement: str, parameters: Sequence[Any]) -> int:
         """Rows stream through: however many children there are, a thousand are in memory."""
-        count, lines = 0, []
+        count, lines, prefix = 0, [], _beginning(model)
         # The driver's own errors become Django's, as everywhere else: whoever halves a batch knows those.
         wrapped, copied = connection.wrap_database_errors, f"COPY ({statement}) TO STDOUT"
         with wrapped, connection.cursor() as cursor, cursor.copy(copied, parameters) as copy:
@@ -95,6 +83,23 @@ class LinesWriter:
         if lines:
             with in_words():
                 self._gzip.write(("\n".join(lines) + "\n").encode())
+
+
+def read(path: Path) -> Iterator[Piece]:
+    """What the file holds, a thousand lines at most in each piece.
+
+    On PostgreSQL rows stay text as they are, which the database reads itself; elsewhere they are {column: value}.
+    """
+    piece = Piece("", False, [])
+    for text in texts(path):
+        table, is_links = _kind_of(text)
+        if (table, is_links) != (piece.table, piece.is_links) or len(piece.rows) == _AT_ONCE:
+            if piece.rows:
+                yield piece
+            piece = Piece(table, is_links, [])
+        piece.rows.append(parsed(text)["unlinked"] if is_links else _row(text))
+    if piece.rows:
+        yield piece
 
 
 def texts(path: Path) -> Iterator[bytes]:
@@ -119,32 +124,34 @@ def count(path: Path) -> int:
     return lines - 1
 
 
-def table(model: type[models.Model]) -> str:
-    return connection.ops.quote_name(model._meta.db_table)
+def _beginning(model: type[models.Model]) -> str:
+    """What stands before the row in each line."""
+    return f'{{"table":{json.dumps(model._meta.label)},"row":'
 
 
-def columns(model: type[models.Model]) -> list[str]:
-    """What a row is made of, without what the database computes."""
-    return [str(field.column) for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+def _kind_of(text: bytes) -> tuple[str, bool]:
+    """(model label, whether it is a link) of a line, without reading the rest of it."""
+    begin = len(b'{"table":"')
+    end = text.index(b'"', begin)
+    return text[begin:end].decode(), text.startswith(b',"unlinked"', end + 1)
 
 
-def chosen(model: type[models.Model], condition: str, parameters: Sequence[Any]) -> Iterator[list[tuple[Any, ...]]]:
+def _row(text: bytes) -> Any:
+    if connection.vendor != "postgresql":
+        return parsed(text)["row"]
+    return text[text.index(b'"row":') + 6 : text.rindex(b"}")].decode()
+
+
+def _chosen(model: type[models.Model], condition: str, parameters: Sequence[Any]) -> Iterator[list[tuple[Any, ...]]]:
     """The rows of the condition as the database has them, some at a time."""
-    listed = ", ".join(connection.ops.quote_name(name) for name in columns(model))
+    listed = ", ".join(map(table_sql.column_of, table_sql.fields_of(model)))
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {listed} FROM {table(model)} WHERE {condition}", parameters)
+        cursor.execute(f"SELECT {listed} FROM {table_sql.name_of(model)} WHERE {condition}", parameters)
         while rows := cursor.fetchmany(_AT_ONCE):
             yield rows
 
 
-def delete(model: type[models.Model], condition: str, parameters: Sequence[Any]) -> int:
-    """Deletes the rows of the condition; returns how many."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {table(model)} WHERE {condition}", parameters)
-        return int(cursor.rowcount)
-
-
-def as_json(values: dict[str, Any]) -> str:
+def _as_json(values: dict[str, Any]) -> str:
     """One line; bytes are told apart from text."""
     return json.dumps(values, ensure_ascii=False, default=_plain, separators=(",", ":"))
 

@@ -16,8 +16,9 @@ from typing import Any
 
 from django.db import connection, models
 
-from cleanup import archive_lines
-from cleanup.archive_file import ArchiveError, DraftArchive, in_words
+from cleanup import table_sql
+from cleanup.archive_file import ArchiveError, DraftArchive, Piece, in_words
+from cleanup.table_sql import fields_of, meant
 
 _AT_ONCE = 5000
 _WHOLE = (models.IntegerField, models.AutoField)
@@ -30,8 +31,6 @@ def load() -> None:
 
 class ParquetWriter:
     """Takes rows as they are deleted."""
-
-    extension = "parquet"
 
     def __init__(self, draft: DraftArchive, head: dict[str, Any], tables: Sequence[type[models.Model]]) -> None:
         import pyarrow as pa
@@ -50,15 +49,15 @@ class ParquetWriter:
     def delete(self, model: type[models.Model], condition: str, parameters: Sequence[Any]) -> int:
         """Deletes the rows of the condition and keeps them; returns how many."""
         if connection.vendor == "postgresql":
-            statement = f"DELETE FROM {archive_lines.table(model)} AS t WHERE {condition} RETURNING {_selected(model)}"
+            statement = f"DELETE FROM {table_sql.name_of(model)} AS t WHERE {condition} RETURNING {_selected(model)}"
             return self._take(model, statement, parameters)
         count = self.keep(model, condition, parameters)
-        archive_lines.delete(model, condition, parameters)
+        table_sql.delete(model, condition, parameters)
         return count
 
     def keep(self, model: type[models.Model], condition: str, parameters: Sequence[Any]) -> int:
         """Keeps the rows of the condition, which something else deletes; returns how many."""
-        statement = f"SELECT {_selected(model)} FROM {archive_lines.table(model)} AS t WHERE {condition}"
+        statement = f"SELECT {_selected(model)} FROM {table_sql.name_of(model)} AS t WHERE {condition}"
         return self._take(model, statement, parameters)
 
     def cut(self, model: type[models.Model], column: str, links: Sequence[tuple[Any, Any]]) -> None:
@@ -84,7 +83,7 @@ class ParquetWriter:
             while rows := cursor.fetchmany(_AT_ONCE):
                 prepared = [
                     _storable(field, values)
-                    for field, values in zip(_fields(model), zip(*rows, strict=True), strict=True)
+                    for field, values in zip(fields_of(model), zip(*rows, strict=True), strict=True)
                 ]
                 self._write(model, len(rows), dict(zip(names, prepared, strict=True)))
                 count += len(rows)
@@ -115,8 +114,8 @@ def count(path: Path) -> int:
         return sum(batch.num_rows for batch in file.iter_batches(batch_size=_AT_ONCE))
 
 
-def read(path: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """(model label, rows as {column: value}, or links as {"unlinked": …}), a few thousand at a time."""
+def read(path: Path) -> Iterator[Piece]:
+    """What the file holds, a few thousand rows at most in each piece; rows are {column: value}."""
     from pyarrow import parquet
 
     with in_words(), parquet.ParquetFile(path, page_checksum_verification=True) as file:
@@ -127,27 +126,16 @@ def read(path: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
                 links = zip(
                     *(group.column(f"unlinked_{name}").to_pylist() for name in ("pk", "column", "value")), strict=True
                 )
-                yield label, [{"unlinked": dict(zip(("pk", "column", "value"), link, strict=True))} for link in links]
+                yield Piece(label, True, [dict(zip(("pk", "column", "value"), link, strict=True)) for link in links])
                 continue
             names = [name for name in group.column_names if name.startswith(f"{label}.")]
             bare = [name.removeprefix(f"{label}.") for name in names]
             taken = zip(*(group.column(name).to_pylist() for name in names), strict=True)
-            yield label, [dict(zip(bare, row, strict=True)) for row in taken]
-
-
-def _fields(model: type[models.Model]) -> list[models.Field[Any, Any]]:
-    return [field for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+            yield Piece(label, False, [dict(zip(bare, row, strict=True)) for row in taken])
 
 
 def _columns(model: type[models.Model], pa: Any) -> list[tuple[str, Any]]:
-    return [(f"{model._meta.label}.{field.column}", _kind(field, pa)) for field in _fields(model)]
-
-
-def meant(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
-    """The field whose values a foreign key holds; the field itself where it is none."""
-    while isinstance(field, models.ForeignKey):
-        field = field.target_field
-    return field
+    return [(f"{model._meta.label}.{field.column}", _kind(field, pa)) for field in fields_of(model)]
 
 
 def _kind(field: models.Field[Any, Any], pa: Any) -> Any:
@@ -168,8 +156,8 @@ def _kind(field: models.Field[Any, Any], pa: Any) -> Any:
 def _selected(model: type[models.Model]) -> str:
     """The columns, those as text that Parquet has no kind of its own for."""
     listed = []
-    for field in _fields(model):
-        own, name = meant(field), f"t.{connection.ops.quote_name(str(field.column))}"
+    for field in fields_of(model):
+        own, name = meant(field), f"t.{table_sql.column_of(field)}"
         is_own_kind = isinstance(
             own, (*_WHOLE, models.BooleanField, models.FloatField, models.BinaryField, models.DateTimeField)
         )

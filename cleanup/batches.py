@@ -12,7 +12,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connection, transaction
 from django.db.models import QuerySet
 
-from cleanup import holding, outbox, removal, selection
+from cleanup import holding, outbox, removal, selection, table_sql
 from cleanup.archive import PartWriter
 from cleanup.archive_file import ArchiveError
 from cleanup.models import Archiving, CleanupRun
@@ -202,8 +202,7 @@ class _Attempt:
         if target.remove is None:
             return removal.remove(target, pks, keeper)
         keys = removal.keys_of(target.table, pks)
-        column = connection.ops.quote_name(str(target.table._meta.pk.column))
-        kept = keeper.keep(target.table, f"{column} {keys.sql}", keys.parameters)
+        kept = keeper.keep(target.table, f"{table_sql.pk_of(target.table)} {keys.sql}", keys.parameters)
         removed = Removed()
         for label, count in target.remove(pks, now).items():
             removed.count(label, "deleted", count)

@@ -12,23 +12,29 @@ from typing import Any, Protocol
 
 from django.db import connection, connections, models
 
-from cleanup import archive_lines, archive_parquet
+from cleanup import table_sql
+from cleanup.table_sql import column_of, pk_of
 from cleanup.targets import Child, RowFiles, Target
 
 
 class Keeper(Protocol):
-    """Where deleted rows are kept: a writer of archives."""
+    """Where deleted rows are kept: a writer of archives. Each raises ArchiveError where it cannot keep them."""
 
-    def delete(self, model: type[models.Model], condition: str, parameters: Sequence[Any]) -> int: ...
-    def keep(self, model: type[models.Model], condition: str, parameters: Sequence[Any]) -> int: ...
-    def cut(self, model: type[models.Model], column: str, links: Sequence[tuple[Any, Any]]) -> None: ...
+    def delete(self, model: type[models.Model], condition: str, parameters: Sequence[Any]) -> int:
+        """Deletes the rows of the condition and keeps them; returns how many."""
+
+    def keep(self, model: type[models.Model], condition: str, parameters: Sequence[Any]) -> int:
+        """Keeps the rows of the condition, which something else deletes; returns how many are kept."""
+
+    def cut(self, model: type[models.Model], column: str, links: Sequence[tuple[Any, Any]]) -> None:
+        """Keeps links (primary key, value of the column) that are emptied now."""
 
 
 class NoKeeper:
     """Deleted rows are gone."""
 
     def delete(self, model: type[models.Model], condition: str, parameters: Sequence[Any]) -> int:
-        return archive_lines.delete(model, condition, parameters)
+        return table_sql.delete(model, condition, parameters)
 
     def keep(self, model: type[models.Model], condition: str, parameters: Sequence[Any]) -> int:
         return 0
@@ -66,13 +72,13 @@ def remove(target: Target, pks: Sequence[Any], keeper: Keeper) -> Removed:
     removed = Removed()
     keys = keys_of(target.table, pks)
     _children(target.table, target.children, keys, keeper, removed)
-    _delete(target.table, _column(target.table._meta.pk), keys, target.files, keeper, removed)
+    _delete(target.table, pk_of(target.table), keys, target.files, keeper, removed)
     return removed
 
 
 def keys_of(model: type[models.Model], pks: Sequence[Any]) -> Keys:
     """All of them as one parameter: thousands of placeholders cost more to read than the rows."""
-    pk = archive_parquet.meant(model._meta.pk)
+    pk = table_sql.meant(model._meta.pk)
     prepared = list(pks)
     is_whole = isinstance(pk, (models.IntegerField, models.AutoField))
     if not is_whole:
@@ -95,10 +101,10 @@ def _children(
             _unlink(parent, child.table, link, pointing, keys, keeper, removed)
             continue
         if child.children:
-            pk = _column(child.table._meta.pk)
-            chosen = f"IN (SELECT {pk} FROM {archive_lines.table(child.table)} WHERE {_column(link)} {pointing.sql})"
+            pk = pk_of(child.table)
+            chosen = f"IN (SELECT {pk} FROM {table_sql.name_of(child.table)} WHERE {column_of(link)} {pointing.sql})"
             _children(child.table, child.children, Keys(chosen, pointing.parameters), keeper, removed)
-        _delete(child.table, _column(link), pointing, child.files, keeper, removed)
+        _delete(child.table, column_of(link), pointing, child.files, keeper, removed)
 
 
 def _pointing(parent: type[models.Model], link: models.ForeignKey[Any, Any], keys: Keys) -> Keys:
@@ -106,8 +112,8 @@ def _pointing(parent: type[models.Model], link: models.ForeignKey[Any, Any], key
     aim = link.target_field
     if aim.primary_key:
         return keys
-    pk = _column(parent._meta.pk)
-    return Keys(f"IN (SELECT {_column(aim)} FROM {archive_lines.table(parent)} WHERE {pk} {keys.sql})", keys.parameters)
+    pk = pk_of(parent)
+    return Keys(f"IN (SELECT {column_of(aim)} FROM {table_sql.name_of(parent)} WHERE {pk} {keys.sql})", keys.parameters)
 
 
 def _delete(
@@ -123,7 +129,7 @@ def _unlink(
     parent: type[models.Model], model: type[models.Model], link: models.ForeignKey[Any, Any], pointing: Keys, keys: Keys,
     keeper: Keeper, removed: Removed,
 ) -> None:  # fmt: skip
-    column, pk, table = _column(link), _column(model._meta.pk), archive_lines.table(model)
+    column, pk, table = column_of(link), pk_of(model), table_sql.name_of(model)
     condition, parameters = f"{column} {pointing.sql}", list(pointing.parameters)
     if model._meta.concrete_model is parent._meta.concrete_model:
         # Rows that go themselves keep their links: they are archived as they are.
@@ -140,13 +146,11 @@ def _unlink(
 def _note_files(
     model: type[models.Model], condition: str, parameters: Sequence[Any], owned: RowFiles, removed: Removed
 ) -> None:
-    names = [_column(model._meta.get_field(name)) for name in owned.fields]
+    fields: list[Any] = [model._meta.get_field(name) for name in owned.fields]
     tables = [(model._meta.label, owned.fields), *owned.also_named_by]
-    fields = [model._meta.get_field(name) for name in owned.fields]
+    listed = ", ".join(map(column_of, fields))
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT DISTINCT {', '.join(names)} FROM {archive_lines.table(model)} WHERE {condition}", parameters
-        )
+        cursor.execute(f"SELECT DISTINCT {listed} FROM {table_sql.name_of(model)} WHERE {condition}", parameters)
         for values in cursor.fetchall():
             known = [_python(one, value) for one, value in zip(fields, values, strict=True)]
             path = owned.path(*known)
@@ -157,7 +161,3 @@ def _note_files(
 
 def _python(field_: Any, value: Any) -> Any:
     return value if value is None else field_.to_python(value)
-
-
-def _column(field_: Any) -> str:
-    return connection.ops.quote_name(str(field_.column))

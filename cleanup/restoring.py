@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.apps import apps
 from django.db import DatabaseError, connection, models, transaction
 
-from cleanup import archive, archive_lines, archive_parquet
+from cleanup import archive, archive_lines, archive_parquet, table_sql
 from cleanup.archive_file import ArchiveError, digest_of
 from cleanup.models import ArchivePart, Archiving, CleanupRun
 from runs import audit, clock
 from runs.audit import Actor
-
-_AT_ONCE = 1000
 
 
 @dataclass
@@ -84,10 +82,11 @@ def _check(part: ArchivePart) -> None:
 def _put_back(part: ArchivePart, restored: Restored) -> None:
     links: list[tuple[str, dict[str, Any]]] = []
     touched: dict[str, type[models.Model]] = {}
-    for label, rows in _read(part):
+    read = archive_parquet.read if part.format == Archiving.PARQUET else archive_lines.read
+    for label, is_links, rows in read(archive.path_of(part)):
         table = touched.setdefault(label, apps.get_model(label))
-        if isinstance(rows[0], dict) and "unlinked" in rows[0]:
-            links += [(label, row["unlinked"]) for row in rows]
+        if is_links:
+            links += [(label, link) for link in rows]
             continue
         added = _insert(table, rows, part.format)
         restored.added[label] = restored.added.get(label, 0) + added
@@ -99,65 +98,32 @@ def _put_back(part: ArchivePart, restored: Restored) -> None:
         _advance(table)
 
 
-def _read(part: ArchivePart) -> Iterator[tuple[str, list[Any]]]:
-    """(model label, rows or links of one kind), a thousand at a time. On PostgreSQL rows of JSON lines stay text."""
-    path = archive.path_of(part)
-    if part.format == Archiving.PARQUET:
-        yield from archive_parquet.read(path)
-        return
-    label, is_link = "", False
-    rows: list[Any] = []
-    for text in archive_lines.texts(path):
-        table, is_link_now = _kind_of(text)
-        if rows and (table != label or is_link_now != is_link or len(rows) == _AT_ONCE):
-            yield label, rows
-            rows = []
-        label, is_link = table, is_link_now
-        rows.append(_row(text, is_link))
-    if rows:
-        yield label, rows
-
-
-def _kind_of(text: bytes) -> tuple[str, bool]:
-    """Every line begins with its table: ``{"table":"app.Model","row":…`` or ``…,"unlinked":…``."""
-    begin = len(b'{"table":"')
-    end = text.index(b'"', begin)
-    return text[begin:end].decode(), text.startswith(b',"unlinked"', end + 1)
-
-
-def _row(text: bytes, is_link: bool) -> Any:
-    if is_link or connection.vendor != "postgresql":
-        found = archive_lines.parsed(text)
-        return found if is_link else found["row"]
-    return text[text.index(b'"row":') + 6 : text.rindex(b"}")].decode()
-
-
 def _insert(table: type[models.Model], rows: list[Any], format: str) -> int:
     """How many were not there yet."""
     quote = connection.ops.quote_name
-    names = archive_lines.columns(table)
+    names = table_sql.columns_of(table)
     listed = ", ".join(quote(name) for name in names)
     with connection.cursor() as cursor:
         if connection.vendor != "postgresql":
             values = [[_sqlite(row[name], format) for name in names] for row in rows]
             holders = ", ".join(["%s"] * len(names))
             cursor.executemany(
-                f"INSERT INTO {archive_lines.table(table)} ({listed}) VALUES ({holders}) ON CONFLICT DO NOTHING", values
+                f"INSERT INTO {table_sql.name_of(table)} ({listed}) VALUES ({holders}) ON CONFLICT DO NOTHING", values
             )
         elif format == Archiving.PARQUET:
             kinds = [_type(table, name) for name in names]
             arrays = [[_text(row[name]) for row in rows] for name in names]
             picked = ", ".join(f"u.{quote(name)}::{kind}" for name, kind in zip(names, kinds, strict=True))
             cursor.execute(
-                f"INSERT INTO {archive_lines.table(table)} ({listed}) SELECT {picked} "
+                f"INSERT INTO {table_sql.name_of(table)} ({listed}) SELECT {picked} "
                 f"FROM unnest({', '.join(['%s::text[]'] * len(names))}) AS u({listed}) ON CONFLICT DO NOTHING",
                 arrays,
             )
         else:
             picked = ", ".join(_picked(table, name) for name in names)
             cursor.execute(
-                f"INSERT INTO {archive_lines.table(table)} ({listed}) SELECT {picked} "
-                f"FROM json_populate_recordset(NULL::{archive_lines.table(table)}, %s::json) AS r ON CONFLICT DO NOTHING",
+                f"INSERT INTO {table_sql.name_of(table)} ({listed}) SELECT {picked} "
+                f"FROM json_populate_recordset(NULL::{table_sql.name_of(table)}, %s::json) AS r ON CONFLICT DO NOTHING",
                 [f"[{','.join(rows)}]"],
             )
         return int(cursor.rowcount)
@@ -173,14 +139,13 @@ def _picked(table: type[models.Model], name: str) -> str:
 
 def _link(table: type[models.Model], link: dict[str, Any]) -> int:
     """Sets an emptied foreign key again, unless something else stands there by now."""
-    quote = connection.ops.quote_name
-    column, pk = quote(link["column"]), quote(str(table._meta.pk.column))
+    column, pk = connection.ops.quote_name(link["column"]), table_sql.pk_of(table)
     casts = ["", ""]
     if connection.vendor == "postgresql":
         casts = [f"::{_type(table, link['column'])}", f"::{_type(table, str(table._meta.pk.column))}"]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {archive_lines.table(table)} SET {column} = %s{casts[0]} WHERE {pk} = %s{casts[1]} AND {column} IS NULL",
+            f"UPDATE {table_sql.name_of(table)} SET {column} = %s{casts[0]} WHERE {pk} = %s{casts[1]} AND {column} IS NULL",
             [str(link["value"]), str(link["pk"])],
         )
         return int(cursor.rowcount)
@@ -191,7 +156,7 @@ def _advance(table: type[models.Model]) -> None:
     pk = table._meta.pk
     if connection.vendor != "postgresql" or not isinstance(pk, models.AutoField):
         return
-    name, column = archive_lines.table(table), connection.ops.quote_name(str(pk.column))
+    name, column = table_sql.name_of(table), table_sql.pk_of(table)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [name, pk.column])
         (sequence,) = cursor.fetchone()
