@@ -123,18 +123,23 @@ def _insert(table: type[models.Model], rows: list[Any], format: str) -> int:
             picked = ", ".join(_picked(table, name) for name in names)
             cursor.execute(
                 f"INSERT INTO {table_sql.name_of(table)} ({listed}) SELECT {picked} "
-                f"FROM json_populate_recordset(NULL::{table_sql.name_of(table)}, %s::json) AS r ON CONFLICT DO NOTHING",
+                "FROM json_array_elements(%s::json) AS line(whole), "
+                f"json_populate_record(NULL::{table_sql.name_of(table)}, whole->'row') AS r ON CONFLICT DO NOTHING",
                 [f"[{','.join(rows)}]"],
             )
         return int(cursor.rowcount)
 
 
 def _picked(table: type[models.Model], name: str) -> str:
-    """JSON's null is the database's NULL, except where there can be none: there it is a value of its own."""
-    column = f"r.{connection.ops.quote_name(name)}"
-    of_name = next(one for one in table._meta.concrete_fields if one.column == name)
-    is_json = isinstance(of_name, models.JSONField) and not of_name.null
-    return f"coalesce({column}, 'null'::jsonb)" if is_json else column
+    """A null in the line is a missing value, except in a column that may miss none, or where the line says otherwise."""
+    own = _field(table, name)
+    column = f"r.{table_sql.column_of(own)}"
+    if not isinstance(own, models.JSONField):
+        return column
+    if not own.null:
+        return f"coalesce({column}, 'null'::jsonb)"
+    is_null = f"(whole->'{archive_lines.JSON_NULL}')::jsonb ? {table_sql.literal(name)}"
+    return f"CASE WHEN {is_null} THEN 'null'::jsonb ELSE {column} END"
 
 
 def _link(table: type[models.Model], link: dict[str, Any]) -> int:
@@ -168,8 +173,12 @@ def _advance(table: type[models.Model]) -> None:
 
 
 def _type(table: type[models.Model], name: str) -> str:
-    of_name = next(one for one in table._meta.concrete_fields if one.column == name)
-    return str(of_name.rel_db_type(connection) if of_name.primary_key else of_name.db_type(connection))
+    own = _field(table, name)
+    return str(own.rel_db_type(connection) if own.primary_key else own.db_type(connection))
+
+
+def _field(table: type[models.Model], column: str) -> models.Field[Any, Any]:
+    return next(one for one in table._meta.concrete_fields if one.column == column)
 
 
 def _text(value: Any) -> str | None:

@@ -40,6 +40,11 @@ def meant(field: models.Field[Any, Any]) -> models.Field[Any, Any]:
     return field
 
 
+def literal(value: str) -> str:
+    """A name of ours as a literal."""
+    return "'{}'".format(value.replace("'", "''"))
+
+
 def delete(model: type[models.Model], condition: str, parameters: Sequence[Any]) -> int:
     """Deletes the rows of the condition; returns how many."""
     with connection.cursor() as cursor:

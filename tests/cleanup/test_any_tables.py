@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, models
-from django.db.models import Q
+from django.db.models import Q, Value
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
@@ -131,7 +131,9 @@ def filled(value: Any) -> dict[str, Any]:
         return {"number": value, "amount": Decimal(str(round(value % 1000, 6)))}
     if isinstance(value, bytes):
         return {"raw": value}
-    return {"amount": Decimal(value), "data": value, "day": datetime(2026, 1, 10 + value).date()}
+    # JSON's own null is a value; none at all is what the other columns have.
+    data = value or Value(None, models.JSONField())
+    return {"amount": Decimal(value), "data": data, "day": datetime(2026, 1, 10 + value).date()}
 
 
 def schema(case: Case) -> list[tuple[str, Callable[[], dict[str, Any]]]]:

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, models
+from django.db.models import Value
 
 from cleanup import archive, archive_file, running
 from cleanup.models import ArchivePart, CleanupRun
+from cleanup.targets import Target
 from runs import clock
 from runs.models import AuditEntry
 from runs.tasks import JobFailed
@@ -38,7 +40,8 @@ def made(settings: Any, tmp_path: Path) -> Iterator[dict[str, Any]]:
 
 
 def clean(**values: Any) -> CleanupRun:
-    policy = enabled(name=f"Made {CleanupRun.objects.count()}", targets=["made"], days=30, batch_size=4, **values)
+    values = {"targets": ["made"], **values}
+    policy = enabled(name=f"Made {CleanupRun.objects.count()}", days=30, batch_size=4, **values)
     context = begin(policy)
     running.perform(context)
     return CleanupRun.objects.get(run_id=context.id)
@@ -67,6 +70,34 @@ def test_what_is_put_back_is_identical(made: dict[str, Any], format: str) -> Non
     assert tables.rows_of(list(made.values())) == before
     assert made["MadePointer"].objects.create(parent_id=1).pk > 0  # numbers go on behind what came back
     assert AuditEntry.objects.filter(action="put archived rows back").count() == 3
+
+
+@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+def test_a_missing_value_and_the_null_of_json_come_back_as_what_they_were(
+    settings: Any, tmp_path: Path, format: str
+) -> None:
+    settings.FILES_DIR = tmp_path
+    null = Value(None, models.JSONField())
+
+    def fields() -> dict[str, Any]:
+        may_miss = {name: models.JSONField(null=True, db_column=f"{name}'s") for name in ("one", "other")}
+        return {"at": models.DateTimeField(db_index=True), **may_miss, "must": models.JSONField()}
+
+    target = Target(
+        key="made_json", label="Made rows", noun=("row", "rows"), model="cleanup.MadeJson", date_field="at", floor_days=1,
+    )  # fmt: skip
+    with tables.made([("MadeJson", fields)]) as made, tables.registered(target):
+        table: Any = made["MadeJson"]
+        values = [None, null, "null", {"a": None}, [None], 0, False, ""]
+        for number, value in enumerate(values):
+            must = null if value is None else value
+            table.objects.create(at=clock.now() - timedelta(days=40), one=value, other=values[-number], must=must)
+        before = tables.rows_of([table])
+        assert len({row[2] for row in before[table._meta.label]}) == len(values)
+        done = clean(targets=["made_json"], archive=format)
+        assert done.deleted == {"made_json": len(values)} and not table.objects.exists()
+        restore(done.run_id)
+        assert tables.rows_of([table]) == before
 
 
 def test_what_is_there_already_stays_as_it_is(made: dict[str, Any]) -> None:
