@@ -84,8 +84,7 @@ def run_batch(
     attempted = _Attempt(work)
     try:
         with transaction.atomic():
-            wait_at_most(timeout)
-            _go_by_indexes()
+            wait_at_most(timeout, by_indexes=True)
             done = attempted.perform(size, place, only)
             failpoints.passing("cleanup_before_commit")
     except BaseException as error:
@@ -113,21 +112,16 @@ def note_place(stored: CleanupRun, key: str, place: Place | None) -> None:
     stored.cursor = {**stored.cursor, key: cursor}
 
 
-def wait_at_most(seconds: str = LOCK_TIMEOUT) -> None:
-    """Nobody is waited for longer, to the end of the transaction."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [seconds])
+def wait_at_most(timeout: str = LOCK_TIMEOUT, *, by_indexes: bool = False) -> None:
+    """To the end of the transaction nobody is waited for longer than ``timeout``, as PostgreSQL writes it: "100ms".
 
-
-def _go_by_indexes() -> None:
-    """A batch reads few rows of large tables.
-
-    PostgreSQL keeps the plans of foreign keys for a session: one made while the table was small reads all of it for each row.
+    ``by_indexes`` says besides that few rows of large tables are read: PostgreSQL keeps the plans of foreign keys for a session,
+    and one made while the table was small reads all of it for each row.
     """
     if connection.vendor == "postgresql":
+        also = ", set_config('enable_seqscan', 'off', true)" if by_indexes else ""
         with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('enable_seqscan', 'off', true)")
+            cursor.execute(f"SELECT set_config('lock_timeout', %s, true){also}", [timeout])
 
 
 class _Attempt:
