@@ -34,7 +34,7 @@ def boss(client: Client, sessions: Callable[..., None]) -> Client:
         ({"what": ""}, "what", "Choose what to keep"),
         ({"what": "auth.User:all"}, "what", "Select a valid choice"),
         ({"object_id": " "}, "object_id", "Write the number"),
-        ({"object_id": "nothing-like-it"}, "object_id", ""),
+        ({"object_id": "nothing-like-it"}, "object_id", "no such row"),
         ({"what": "deliveries:newsletter"}, "which__newsletter", "Choose which"),
         ({"what": "*:person", "value": "ann"}, "value", "address"),
         ({"reason": " "}, "reason", "Say why"),

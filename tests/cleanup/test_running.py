@@ -130,6 +130,29 @@ def test_a_worker_that_lost_its_lease_stops(policy: CleanupPolicy, sessions: Add
     assert running.perform(second).startswith("5 rows deleted")
 
 
+def test_a_clock_that_went_backwards_deletes_nothing(
+    policy: CleanupPolicy, sessions: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions(5, 31)
+    context = begin(policy)
+
+    def killed(*args: object, **kwargs: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as first:
+        first.setattr(planner, "plan", killed)
+        with pytest.raises(Killed):
+            running.perform(context)
+    Run.objects.update(lease_until=clock.now() - timedelta(seconds=1))
+    second = begin(policy, Run.objects.get())
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() - timedelta(hours=1))
+    with pytest.raises(JobFailed, match="clock went backwards"):
+        running.perform(second)
+    refused = CleanupRun.objects.get()
+    assert (refused.state, refused.cutoff, Session.objects.count()) == (CleanupRun.State.REFUSED, None, 5)
+
+
 def test_a_policy_that_is_off_or_gone_or_unsafe_deletes_nothing(policy: CleanupPolicy, sessions: Add) -> None:
     sessions(5, 31)
 
