@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from django import forms
-from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 from cleanup import approval, plan_page, policy_words, services
 from cleanup.models import CleanupApproval, CleanupPolicy
-from runs import form_errors, questions, words
+from runs import decisions, questions, words
 from runs.audit import require
-
-
-class NoteForm(forms.Form):
-    """What the approver says."""
-
-    note = forms.CharField(max_length=300, widget=UnfoldAdminTextInputWidget)
-
-    def __init__(self, *args: Any, label: str, help_text: str, is_required: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        field = self.fields["note"]
-        field.label, field.help_text, field.required = label, help_text, is_required
-        field.error_messages["required"] = "Say why, for whoever asked."
-        if self.is_bound and self.errors:
-            field.widget.attrs["aria-invalid"] = "true"
+from runs.decisions import NoteForm
 
 
 @questions.by_post
@@ -38,10 +20,7 @@ def approve(request: HttpRequest, object_id: int) -> HttpResponse:
     """Shows exactly what it would delete; approves it when that is confirmed."""
     policy = _asked(request, object_id, "approve the policy")
     asked = approval.waiting(policy)
-    form = NoteForm(
-        **questions.answered(request, "note"), label="A word to whoever asked (if you like)", is_required=False,
-        help_text="It stays on the policy’s page.",
-    )  # fmt: skip
+    form = NoteForm(request, label="A word to whoever asked (if you like)", help_text="It stays on the policy’s page.")
     facts = []
     if asked is not None:
         who = asked.asked_by or "Somebody"
@@ -64,9 +43,8 @@ def refuse(request: HttpRequest, object_id: int) -> HttpResponse:
     """Asks why not; says no with these words."""
     policy = _asked(request, object_id, "refuse the policy")
     form = NoteForm(
-        **questions.answered(request, "note"), label="Why not?", is_required=True,
-        help_text="Whoever asked gets these words.",
-    )  # fmt: skip
+        request, label="Why not?", help_text="Whoever asked gets these words.", required="Say why, for whoever asked."
+    )
     return _answered(
         request, policy, approval.waiting(policy), form, f"Say no to “{policy}”?", ["Nothing is deleted by it so far."], "Say no",
         lambda seen, note: services.refuse_policy(request.user, object_id, seen, note), "Refused. Whoever asked has been told.",
@@ -84,17 +62,8 @@ def _answered(
     facts: list[str], button: str, act: Callable[[str, str], object], done: str, *, is_danger: bool = False,
 ) -> HttpResponse:  # fmt: skip
     back = approval.page_of(policy)
-    if form.is_bound and form.is_valid():
-        try:
-            act(request.POST.get("seen", ""), form.cleaned_data["note"])
-        except ValidationError as error:
-            if not hasattr(error, "error_dict"):
-                messages.error(request, " ".join(error.messages))
-                return questions.leave(request, back)
-            form_errors.show(form, error)
-        else:
-            messages.success(request, done)
-            return questions.leave(request, back)
+    if (answer := decisions.decided(request, form, act, done, back=back)) is not None:
+        return answer
     context = {
         "policy": policy, "title": title, "facts": facts, "button": button, "form": form, "is_danger": is_danger,
         "rule": policy_words.rule(policy), "seen": services.seen_of(asked) if asked is not None else "",

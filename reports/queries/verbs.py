@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from django import forms
-from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from unfold.widgets import UnfoldAdminTextInputWidget
 
 from reports.models import ReportQuery
 from reports.queries import approval, diffs, services
-from runs import form_errors, questions
+from runs import decisions, questions
 from runs.audit import require
-
-
-class NoteForm(forms.Form):
-    """What the approver says."""
-
-    note = forms.CharField(max_length=300, widget=UnfoldAdminTextInputWidget)
-
-    def __init__(self, *args: Any, label: str, help_text: str, is_required: bool, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        field = self.fields["note"]
-        field.label, field.help_text, field.required = label, help_text, is_required
-        if self.is_bound and self.errors:
-            field.widget.attrs["aria-invalid"] = "true"
+from runs.decisions import NoteForm
 
 
 @questions.by_post
@@ -36,10 +19,7 @@ class NoteForm(forms.Form):
 def approve(request: HttpRequest, query_id: int) -> HttpResponse:
     """Shows what would be approved; does it when that is confirmed."""
     query = _asked(request, query_id, "approve the SQL query")
-    form = NoteForm(
-        **questions.answered(request, "note"), label="A word to the writer (if you like)", is_required=False,
-        help_text="It stays on the query’s page.",
-    )  # fmt: skip
+    form = NoteForm(request, label="A word to the writer (if you like)", help_text="It stays on the query’s page.")
     users = query.definitions.count()
     facts = ["From now on reports run this text, and no other.", _used(users)]
     return _answered(
@@ -54,8 +34,8 @@ def refuse(request: HttpRequest, query_id: int) -> HttpResponse:
     """Asks what is to be changed; sends the text back with these words."""
     query = _asked(request, query_id, "refuse the SQL query")
     form = NoteForm(
-        **questions.answered(request, "note"), label="What is to be changed?", is_required=True,
-        help_text="The writer gets these words.",
+        request, label="What is to be changed?", help_text="The writer gets these words.",
+        required="Write what is to be changed.",
     )  # fmt: skip
     return _answered(
         request, query, form, f"Send “{query}” back?", ["It becomes a draft again."], "Send it back",
@@ -80,18 +60,9 @@ def _answered(
     request: HttpRequest, query: ReportQuery, form: NoteForm, title: str, facts: list[str], button: str,
     act: Callable[[str, str], object], done: str, *, shows_text: bool = True,
 ) -> HttpResponse:  # fmt: skip
-    if form.is_bound and form.is_valid():
-        try:
-            act(request.POST.get("seen", ""), form.cleaned_data["note"])
-        except ValidationError as error:
-            if hasattr(error, "error_dict"):
-                form_errors.show(form, error)
-            else:
-                messages.error(request, " ".join(error.messages))
-                return questions.leave(request, approval.page_of(query))
-        else:
-            messages.success(request, done)
-            return questions.leave(request, approval.page_of(query))
+    back = approval.page_of(query)
+    if (answer := decisions.decided(request, form, act, done, back=back)) is not None:
+        return answer
     problem = approval.why_not(query, request.user)  # type: ignore[arg-type]
     lines = diffs.of_texts(query.approved_sql, query.sql) if query.approved_sha256 else []
     context = {
@@ -99,4 +70,4 @@ def _answered(
         "seen": approval.current(query), "diff": lines, "shows_text": shows_text,
         "parameter_diff": diffs.of_parameters(query.approved_parameters, query.parameters),
     }  # fmt: skip
-    return questions.ask(request, "reports/queries/question.html", context, back=approval.page_of(query))
+    return questions.ask(request, "reports/queries/question.html", context, back=back)
