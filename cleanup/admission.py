@@ -71,7 +71,7 @@ def _count(cleanup_run: CleanupRun) -> Plan:
 
 
 def _require_room(cleanup_run: CleanupRun, rows: int) -> None:
-    chosen = [targets.get(key) for key in cleanup_run.rule["targets"] if targets.is_known(key)]
+    chosen = targets.known(cleanup_run.rule["targets"])
     is_archived = any(isinstance(target, Target) and target.may_archive for target in chosen)
     if cleanup_run.rule.get("archive", Archiving.NONE) != Archiving.NONE and is_archived:
         try:
@@ -83,4 +83,4 @@ def _require_room(cleanup_run: CleanupRun, rows: int) -> None:
 def _approval_used(policy: CleanupPolicy, plan: Plan) -> CleanupApproval | None:
     if not guard.reasons_for_approval(policy, plan):
         return None
-    return guard.valid_approval(policy, guard.capped(policy, plan), clock.now())
+    return guard.valid_approval(policy, clock.now(), rows=guard.capped(policy, plan))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
@@ -34,14 +34,6 @@ def allowed_rows(policy: CleanupPolicy, preview: CleanupPreview) -> int:
     """How many rows an approval of this preview lets a run delete: what was counted, and a little more."""
     rows = guard.capped(policy, findings.read(preview.findings, preview.created_at))
     return max(rows, round(rows * LEEWAY))
-
-
-def given(policy: CleanupPolicy, now: datetime) -> CleanupApproval | None:
-    """The approval of the rule as it stands that still lasts."""
-    found = CleanupApproval.objects.filter(
-        policy=policy, rule_hash=planner.rule_hash(policy), approved_at__isnull=False, until__gt=now
-    )
-    return found.select_related("approved_by").order_by("-rows_allowed", "-id").first()
 
 
 def waiting(policy: CleanupPolicy) -> CleanupApproval | None:

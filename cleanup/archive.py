@@ -12,20 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, models, transaction
+from django.db import connection, transaction
 from django.utils.text import slugify
 
 from cleanup import archive_lines, archive_parquet
-from cleanup.archive_file import ArchiveError, DraftArchive, digest_of, folder, in_words, require_room
+from cleanup.archive_file import ArchiveError, DraftArchive, digest_of, folder, in_words
 from cleanup.models import ArchivePart, Archiving, CleanupRun
 from cleanup.removal import Removed
-from cleanup.targets import Child, Target
+from cleanup.targets import Target
 from runs import audit, clock, failpoints
 from runs.audit import Actor
 from runs.locking import locked
 from runs.models import Run
-
-__all__ = ["ArchiveError", "content_type", "delete_part", "file_name", "folder", "path_of", "require_room", "sweep"]
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +50,7 @@ class PartWriter:
         self.keeper: archive_lines.LinesWriter | archive_parquet.ParquetWriter
         try:
             if format == Archiving.PARQUET:
-                self.keeper = archive_parquet.ParquetWriter(self._draft, head, tables_of(target))
+                self.keeper = archive_parquet.ParquetWriter(self._draft, head, target.tables())
             else:
                 self.keeper = archive_lines.LinesWriter(self._draft, head)
         except BaseException:
@@ -93,21 +91,6 @@ def verify(part: ArchivePart) -> None:
             f"The archive holds {count:,} of {part.row_count:,} rows, or is not what was written. "
             "Nothing is deleted without its archive."
         )
-
-
-def tables_of(target: Target) -> list[type[models.Model]]:
-    """Every table whose rows a part of this target can hold, each once."""
-    found: dict[str, type[models.Model]] = {}
-
-    def add(children: Sequence[Child]) -> None:
-        for child in children:
-            if child.action == "delete":
-                add(child.children)
-                found[child.table._meta.label] = child.table
-
-    add(target.children)
-    found[target.table._meta.label] = target.table
-    return list(found.values())
 
 
 def path_of(part: ArchivePart) -> Path:

@@ -58,18 +58,15 @@ def capped(policy: CleanupPolicy, plan: Plan) -> int:
     return plan.total if policy.max_rows is None else min(plan.total, policy.max_rows)
 
 
-def valid_approval(policy: CleanupPolicy, rows: int, now: datetime) -> CleanupApproval | None:
+def valid_approval(policy: CleanupPolicy, now: datetime, *, rows: int = 0) -> CleanupApproval | None:
     """An answered approval of this very rule that covers so many rows and has not ended."""
     if policy._state.adding:
         return None
     found = policy.approvals.filter(
-        rule_hash=planner.rule_hash(policy),
-        approved_at__isnull=False,
-        refused_at=None,
-        until__gt=now,
+        rule_hash=planner.rule_hash(policy), approved_at__isnull=False, refused_at=None, until__gt=now,
         rows_allowed__gte=rows,
-    )
-    return found.order_by("-rows_allowed", "-id").first()
+    )  # fmt: skip
+    return found.select_related("approved_by").order_by("-rows_allowed", "-id").first()
 
 
 def why_refused(policy: CleanupPolicy, plan: Plan, now: datetime) -> str:
@@ -84,6 +81,6 @@ def why_refused(policy: CleanupPolicy, plan: Plan, now: datetime) -> str:
                     "something else is wrong, such as a restored database. Nothing was deleted."
                 )
     reasons = reasons_for_approval(policy, plan)
-    if not reasons or valid_approval(policy, capped(policy, plan), now) is not None:
+    if not reasons or valid_approval(policy, now, rows=capped(policy, plan)) is not None:
         return ""
     return f"{' '.join(reasons)} Nothing was deleted: preview it, and ask somebody else to approve it."

@@ -129,9 +129,8 @@ def find_scope(target: str, name: str) -> Scope | None:
     return next((scope for scope in known if scope.name == name), None)
 
 
-def _named(target: AnyTarget, holds: Sequence[Hold]) -> Q | None:
+def _named(target: Target, holds: Sequence[Hold]) -> Q | None:
     """The rows of this very table that the holds name."""
-    assert isinstance(target, Target)
     pk = target.table._meta.pk
     numbers, conditions = [], []
     for hold in holds:

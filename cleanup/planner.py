@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from cleanup import file_counts, row_counts, selection, targets
-from cleanup.findings import SECONDS, Bucket, Finding, Plan, TableCount, read
+from cleanup.findings import SECONDS, Plan
 from cleanup.models import CleanupPolicy
 from cleanup.row_counts import Stopwatch
-
-__all__ = [
-    "Bucket",
-    "Finding",
-    "Plan",
-    "TableCount",
-    "cutoff_for",
-    "hash_of",
-    "in_words",
-    "plan",
-    "preview",
-    "read",
-    "rule_hash",
-]
+from schedules.cron_words import joined
 
 
 def preview(policy: CleanupPolicy, now: datetime, *, seconds: float = SECONDS) -> Plan:
@@ -46,7 +33,7 @@ def plan(
     cutoff = cutoff_for(rule["days"], since)
     watch = Stopwatch(seconds)
     findings = []
-    known = [targets.get(key) for key in rule["targets"] if targets.is_known(key)]
+    known = targets.known(rule["targets"])
     for number, target in enumerate(known):
         watch.share(len(known) - number)
         if isinstance(target, targets.FileTarget):
@@ -68,12 +55,7 @@ def cutoff_for(days: int, now: datetime) -> datetime:
 
 def rule_hash(policy: CleanupPolicy) -> str:
     """Names a rule: a preview counts only for the very rule it was made of. The policy need not be saved."""
-    return hash_of(policy.rule())
-
-
-def hash_of(rule: Mapping[str, Any]) -> str:
-    """The name of a rule as :meth:`CleanupPolicy.rule` writes it."""
-    return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(policy.rule(), sort_keys=True).encode()).hexdigest()
 
 
 def in_words(counts: Mapping[str, int]) -> str:
@@ -82,8 +64,4 @@ def in_words(counts: Mapping[str, int]) -> str:
         targets.get(key).counted(count) if targets.is_known(key) else f"{count:,} of {key}"
         for key, count in counts.items()
     ]
-    return _listed(said)
-
-
-def _listed(said: Sequence[str]) -> str:
-    return " and ".join(said) if len(said) < 3 else f"{', '.join(said[:-1])} and {said[-1]}"
+    return joined(said)

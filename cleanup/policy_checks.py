@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from cleanup import targets
 from cleanup.drafts import PolicyDraft
 from cleanup.models import MAX_DAYS, Archiving, CleanupPolicy
+from cleanup.targets import AnyTarget
 from runs import words
 
 Problems = dict[str, str]
@@ -89,16 +90,14 @@ def _name(name: str, stored: CleanupPolicy | None) -> str:
     )
 
 
-def _known(draft: PolicyDraft) -> list[Any]:
-    registered = {target.key: target for target in targets.all_targets()}
-    return [registered[key] for key in draft.targets if key in registered]
+def _known(draft: PolicyDraft) -> list[AnyTarget]:
+    return targets.known(draft.targets)
 
 
 def _targets(draft: PolicyDraft) -> str:
     if not draft.targets:
         return "Choose at least one thing to clean."
-    registered = {target.key for target in targets.all_targets()}
-    unknown = [key for key in draft.targets if key not in registered]
+    unknown = [key for key in draft.targets if not targets.is_known(key)]
     return f"“{unknown[0]}” cannot be cleaned here. Choose from the list." if unknown else ""
 
 

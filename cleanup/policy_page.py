@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from cleanup import approval, backlog, guard, holding, plan_page, planner, policy_words, services, table_sizes, targets
 from cleanup.models import CleanupPolicy, CleanupPreview, CleanupRun, Hold
 from cleanup.policy_words import Ahead
-from cleanup.targets import Child, Target
+from cleanup.targets import Target
 from runs import clock, words
 from runs.models import AuditEntry
 from schedules.coming import why_not
@@ -107,7 +107,7 @@ def _permission_to_go(
     return {
         "over": over,
         "asked": asked,
-        "given": approval.given(policy, now),
+        "given": guard.valid_approval(policy, now),
         "refused": approval.refused(policy) if asked is None else None,
         "why_not_approve": approval.why_not(policy, asked, request.user) if asked is not None else "",  # type: ignore[arg-type]
         "may_approve": asked is not None and request.user.has_perm(approval.APPROVE),
@@ -137,7 +137,7 @@ def _ahead(policy: CleanupPolicy, now: datetime) -> Ahead:
 
 def _expected(policy: CleanupPolicy, ahead: Ahead, now: datetime) -> int | None:
     """How many rows will be old enough when it runs next; None where a short look does not tell."""
-    known = [targets.get(key) for key in policy.targets if targets.is_known(key)]
+    known = targets.known(policy.targets)
     if not policy.is_enabled or ahead.due_at is None or not all(isinstance(one, Target) for one in known):
         return None
     try:
@@ -164,11 +164,7 @@ def _column(run: CleanupRun, most: int) -> Column:
 def _holds(policy: CleanupPolicy, now: datetime) -> list[tuple[Hold, str]]:
     """The holds that may keep some of its rows, each in words."""
     found: dict[int, Hold] = {}
-    for key in policy.targets:
-        try:
-            target = targets.get(key)
-        except KeyError:
-            continue
+    for target in targets.known(policy.targets):
         found |= {hold.pk: hold for hold in holding.biting(target, now)}
     newest = sorted(found.values(), key=lambda hold: -hold.pk)[:LISTED]
     prefetch_related_objects(newest, "created_by")
@@ -188,27 +184,14 @@ def _kept(policy: CleanupPolicy) -> list[CleanupRun]:
 def room(keys: Sequence[str], last: CleanupRun | None) -> dict[str, Any]:
     """The sizes of the tables that these targets delete from."""
     tables: dict[str, str] = {}
-    for key in keys:
-        try:
-            target = targets.get(key)
-        except KeyError:
-            continue
+    for target in targets.known(keys):
         if isinstance(target, Target):
-            tables[target.table._meta.db_table] = str(target.table._meta.verbose_name_plural)
-            tables |= _children(target.children)
+            for model in reversed(target.tables()):
+                tables[model._meta.db_table] = str(model._meta.verbose_name_plural)
     return {
         "sizes": table_sizes.of_tables(tables.items()) if tables else [],
         "is_large": last is not None and last.total_rows >= LARGE,
     }
-
-
-def _children(children: Sequence[Child]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for child in children:
-        if child.action == "delete":
-            found[child.table._meta.db_table] = str(child.table._meta.verbose_name_plural)
-            found |= _children(child.children)
-    return found
 
 
 def _deeds(policy: CleanupPolicy) -> list[AuditEntry]:

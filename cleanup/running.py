@@ -90,14 +90,11 @@ class _Attempt:
         if self._stored.rule.get("archive") == Archiving.PARQUET:
             archive_parquet.load()
         self._run.progress(self._total, self._expected(), "rows")
-        for key in self._stored.rule["targets"]:
-            if not targets.is_known(key):
-                continue
-            target = targets.get(key)
-            while not self._is_done(key):
+        for target in targets.known(self._stored.rule["targets"]):
+            while not self._is_done(target.key):
                 if why := self._pass(target):
                     return why
-            if count := self._stored.deleted.get(key):
+            if count := self._stored.deleted.get(target.key):
                 self._run.log(f"Deleted {target.counted(count)}.")
         outbox.work_off(clock.now())
         return ""

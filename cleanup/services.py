@@ -97,7 +97,7 @@ def enable_policy(actor: Actor, policy_id: int) -> CleanupPolicy:
 def unapproved(policy: CleanupPolicy, preview: CleanupPreview) -> tuple[str, ...]:
     """The limits that the preview goes over, unless somebody agreed to so many rows."""
     plan = findings.read(preview.findings, preview.created_at)
-    if guard.valid_approval(policy, guard.capped(policy, plan), clock.now()) is not None:
+    if guard.valid_approval(policy, clock.now(), rows=guard.capped(policy, plan)) is not None:
         return ()
     return guard.reasons_for_approval(policy, plan)
 

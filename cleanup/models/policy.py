@@ -113,7 +113,7 @@ class CleanupPreview(models.Model):
     rule_hash = models.CharField(max_length=64)
     version = models.PositiveIntegerField(default=1)
     findings = models.JSONField(default=list)
-    """One for each target, as :meth:`cleanup.planner.Plan.as_json` writes them."""
+    """One for each target, as :meth:`cleanup.findings.Plan.as_json` writes them."""
     total = models.PositiveBigIntegerField(default=0)
     is_estimate = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -129,6 +129,10 @@ class Target:
     def table(self) -> type[Model]:
         return apps.get_model(self.model)
 
+    def tables(self) -> list[type[Model]]:
+        """Every table that rows are deleted from, each once: children before their parents, its own last."""
+        return list(dict.fromkeys([*_deleted_from(self.children), self.table]))
+
     def eligible(self, cutoff: datetime) -> QuerySet[Any]:
         """Rows that are old enough, without regard to filters, holds and what is kept of each group."""
         rows: QuerySet[Any] = self.table._default_manager.filter(
@@ -139,6 +143,14 @@ class Target:
     def counted(self, count: int) -> str:
         """ "1 expired session", "1,234 expired sessions"."""
         return words.counted(count, *self.noun)
+
+
+def _deleted_from(children: Sequence[Child]) -> list[type[Model]]:
+    found: dict[type[Model], None] = {}
+    for child in children:
+        if child.action == "delete":
+            found |= dict.fromkeys([*_deleted_from(child.children), child.table])
+    return list(found)
 
 
 @dataclass(frozen=True)
@@ -226,6 +238,11 @@ def label(key: str) -> str:
 def all_targets() -> list[AnyTarget]:
     """Every registered target, in the order they were registered."""
     return list(_registry.values())
+
+
+def known(keys: Iterable[str]) -> list[AnyTarget]:
+    """Those of the keys that are still registered, in the same order."""
+    return [_registry[key] for key in keys if key in _registry]
 
 
 def is_known(key: str) -> bool:

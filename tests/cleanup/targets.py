@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 
-from cleanup import archive, planner, restoring, running
+from cleanup import planner, restoring, running
 from cleanup.models import CleanupPolicy, CleanupRun
 from cleanup.targets import FileTarget, Filter, Scope, Target, get, plans
 from runs import clock
@@ -68,7 +68,7 @@ def clean(key: str, days: int, **values: Any) -> CleanupRun:
 
 def _check_archive(target: Target, days: int) -> None:
     """Cleans with an archive and puts it back: every row of every table is as it was."""
-    tables = archive.tables_of(target)
+    tables = target.tables()
     before = {table: {row["pk"]: row for row in _rows(table)} for table in tables}
     done = clean(target.key, days, archive="jsonl")
     restored = restoring.restore(None, list(done.parts.all()))

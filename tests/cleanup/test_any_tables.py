@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from cleanup import holding, planner, restoring, running
+from cleanup.findings import Finding
 from cleanup.models import CleanupPolicy, CleanupRun, Hold
 from cleanup.targets import Child, Scope, Target
 from runs import clock
@@ -295,7 +296,7 @@ def _check_below(case: Case, made: dict[str, Any], rows: list[list[Any]], gone: 
             assert (stored.other_id is None) == (other is None or other in gone)
 
 
-def _check_counts(case: Case, finding: planner.Finding, going: set[int]) -> None:
+def _check_counts(case: Case, finding: Finding, going: set[int]) -> None:
     """The preview says of each table below how many rows go, or are unlinked."""
     gone_of = [going]
     for table in case.below:

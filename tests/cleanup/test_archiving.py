@@ -188,9 +188,9 @@ def test_archives_go_when_their_time_is_over_and_leftovers_of_killed_runs_too(ma
     done = clean(archive="jsonl", archive_days=10)
     part = done.parts.get(number=1)
     assert part.expires_at == part.written_at + timedelta(days=10)
-    leftover = archive.folder() / "6f1ed002-ab5a-4b54-8a2c-5e1d8a4b8c11.jsonl.gz"
+    leftover = archive_file.folder() / "6f1ed002-ab5a-4b54-8a2c-5e1d8a4b8c11.jsonl.gz"
     leftover.write_bytes(b"x")
-    stranger = archive.folder() / "notes.txt"
+    stranger = archive_file.folder() / "notes.txt"
     stranger.write_bytes(b"x")
     assert archive.sweep(clock.now(), leftover_after=timedelta(0)) == 1 and not leftover.exists() and stranger.exists()
     ArchivePart.objects.filter(pk=part.pk).update(expires_at=clock.now())

@@ -14,7 +14,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from cleanup import archive, archive_lines, outbox, running
+from cleanup import archive, archive_file, archive_lines, outbox, running
 from cleanup.models import ArchivePart, CleanupPolicy, CleanupRun, FileOutbox
 from runs import clock, failpoints, ledger
 from runs.models import Run
@@ -112,7 +112,7 @@ def test_nothing_is_lost_and_nothing_is_there_twice(made: dict[str, Any], failpo
         assert not FileOutbox.objects.exists()
         assert os.listdir(Path(outbox.inside("files/1")).parent) == ["100"]
         archive.sweep(clock.now(), leftover_after=timedelta(0))
-        assert len(list(archive.folder().iterdir())) == ArchivePart.objects.count()  # of all rounds
+        assert len(list(archive_file.folder().iterdir())) == ArchivePart.objects.count()  # of all rounds
         call_command("restore_archive", str(run.pk), stdout=StringIO())
         assert tables.rows_of(list(made.values())) == before
         for parent in made["MadeParent"].objects.exclude(pk=100):
