@@ -32,7 +32,7 @@ _LIMITS = {
 
 def allowed_rows(policy: CleanupPolicy, preview: CleanupPreview) -> int:
     """How many rows an approval of this preview lets a run delete: what was counted, and a little more."""
-    rows = guard.capped(policy, findings.read(preview.findings, preview.created_at))
+    rows = guard.capped(policy, findings.of_preview(preview))
     return max(rows, round(rows * LEEWAY))
 
 

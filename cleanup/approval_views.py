@@ -7,7 +7,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
-from cleanup import approval, plan_page, policy_words, services
+from cleanup import approval, findings, plan_page, policy_words, services
 from cleanup.models import CleanupApproval, CleanupPolicy
 from runs import decisions, questions, words
 from runs.audit import require
@@ -67,7 +67,7 @@ def _answered(
     context = {
         "policy": policy, "title": title, "facts": facts, "button": button, "form": form, "is_danger": is_danger,
         "rule": policy_words.rule(policy), "seen": services.seen_of(asked) if asked is not None else "",
-        "plan": plan_page.shown(asked.preview.findings) if is_danger and asked is not None and asked.preview else None,
+        "plan": plan_page.shown(findings.of_preview(asked.preview)) if is_danger and asked and asked.preview else None,
         "preview": asked.preview if asked is not None else None,
         "problem": approval.why_not(policy, asked, request.user) if asked is not None else "Nothing waits for approval any more.",  # type: ignore[arg-type]
     }  # fmt: skip

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+
+from cleanup.models import CleanupPreview
 
 SAMPLES = 20
 SECONDS = 3.0
@@ -99,9 +101,12 @@ class Plan:
         ]
 
 
-def read(findings: Sequence[Mapping[str, Any]], cutoff: datetime) -> Plan:
-    """What :meth:`Plan.as_json` wrote; what an older version did not write yet is empty."""
-    return Plan(cutoff, tuple(_finding(stored) for stored in findings))
+def of_preview(preview: CleanupPreview) -> Plan:
+    """What :meth:`Plan.as_json` wrote; what an older version did not write yet is empty.
+
+    The cutoff is not stored: in its place stands the moment when the preview was made.
+    """
+    return Plan(preview.created_at, tuple(_finding(stored) for stored in preview.findings))
 
 
 def _finding(stored: Mapping[str, Any]) -> Finding:

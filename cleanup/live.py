@@ -51,4 +51,4 @@ def of_policy(policy: CleanupPolicy) -> Live:
         return Live("This age lies in the future. Write at least 1 day.")
     except DatabaseError:
         return Live("The database could not count these rows. Try it again, or ask an administrator.")
-    return Live(plan=shown(plan.as_json()), cutoff=plan.cutoff, over=over)
+    return Live(plan=shown(plan), cutoff=plan.cutoff, over=over)

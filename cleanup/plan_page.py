@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
+from cleanup.findings import Finding, Plan
 from runs import words
 
 
@@ -110,9 +110,9 @@ class PlanShown:
         return sum(one.file_bytes for one in self.findings)
 
 
-def shown(findings: Sequence[Mapping[str, Any]]) -> PlanShown:
-    """The findings of a preview as they are stored, also those of an older Almanac that lack some facts."""
-    return PlanShown([_finding(one) for one in findings])
+def shown(plan: Plan) -> PlanShown:
+    """A plan, counted just now or read from a preview."""
+    return PlanShown([_finding(one) for one in plan.findings])
 
 
 def took_words(seconds: float) -> str:
@@ -126,35 +126,26 @@ def bars(pairs: Sequence[tuple[str, int]]) -> list[Bar]:
     return [Bar(label, rows, f"{100 * rows / most:.2f}") for label, rows in pairs]
 
 
-def _finding(one: Mapping[str, Any]) -> FindingShown:
-    count = int(one.get("count", 0))
-    tables = [
-        Table(
-            str(table.get("name") or table["label"]),
-            table.get("rows"),
-            table.get("action") == "unlink",
-            bool(table.get("is_estimate")),
-        )
-        for table in one.get("tables") or ()
-    ]
+def _finding(one: Finding) -> FindingShown:
+    tables = [Table(table.name, table.rows, table.action == "unlink", table.is_estimate) for table in one.tables]
     return FindingShown(
-        key=str(one.get("key") or one.get("target", "")),
-        label=str(one.get("label", "")),
-        count=count,
-        is_estimate=bool(one.get("is_estimate")),
-        tables=tables or [Table(str(one.get("label", "")), count, False, False)],
-        buckets=bars([(str(span["label"]), int(span["rows"])) for span in one.get("buckets") or ()]),
-        oldest=_moment(one.get("oldest")),
-        newest=_moment(one.get("newest")),
-        samples=[str(sample) for sample in one.get("samples") or ()],
-        held=int(one.get("held") or 0),
-        hold_words=[str(hold) for hold in one.get("hold_words") or ()],
-        kept=int(one.get("kept") or 0),
-        files=int(one.get("files") or 0),
-        file_bytes=int(one.get("file_bytes") or 0),
-        batches=int(one.get("batches") or 0),
-        seconds=float(one.get("seconds") or 0),
-        share=_share(count, one.get("table_rows")),
+        key=one.key,
+        label=one.label,
+        count=one.count,
+        is_estimate=one.is_estimate,
+        tables=tables or [Table(one.label, one.count, False, False)],
+        buckets=bars([(span.label, span.rows) for span in one.buckets]),
+        oldest=one.oldest,
+        newest=one.newest,
+        samples=one.samples,
+        held=one.held,
+        hold_words=one.hold_words,
+        kept=one.kept,
+        files=one.files,
+        file_bytes=one.file_bytes,
+        batches=one.batches,
+        seconds=one.seconds,
+        share=_share(one.count, one.table_rows),
     )
 
 
@@ -162,18 +153,9 @@ def _sum(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else one + other
 
 
-def _share(count: int, all_rows: Any) -> str:
+def _share(count: int, all_rows: int) -> str:
     if not all_rows or not count:
         return ""
-    percent = 100 * count / int(all_rows)
-    said = "under 1" if percent < 1 else f"{round(percent)}" if count >= int(all_rows) else f"{min(99, round(percent))}"
-    return f"{said} % of all {int(all_rows):,}"
-
-
-def _moment(value: Any) -> datetime | None:
-    if isinstance(value, datetime):
-        return value
-    try:
-        return datetime.fromisoformat(str(value)) if value else None
-    except ValueError:
-        return None
+    percent = 100 * count / all_rows
+    said = "under 1" if percent < 1 else f"{round(percent)}" if count >= all_rows else f"{min(99, round(percent))}"
+    return f"{said} % of all {all_rows:,}"

@@ -12,6 +12,7 @@ from django.db.models import Count, Min, Q, Sum, prefetch_related_objects
 from django.http import HttpRequest
 
 from cleanup import approval, backlog, guard, holding, plan_page, planner, policy_words, services, table_sizes, targets
+from cleanup.findings import of_preview
 from cleanup.models import CleanupPolicy, CleanupPreview, CleanupRun, Hold
 from cleanup.policy_words import Ahead
 from cleanup.targets import Target
@@ -76,7 +77,7 @@ def whole(request: HttpRequest, policy: CleanupPolicy) -> dict[str, Any]:
         "sentence": policy_words.sentence(policy, ahead, _expected(policy, ahead, now)),
         "rule": policy_words.rule(policy),
         "preview": preview,
-        "plan": plan_page.shown(preview.findings) if preview is not None and is_same else None,
+        "plan": plan_page.shown(of_preview(preview)) if preview is not None and is_same else None,
         # The rows may name people: who only looks on sees how many they are.
         "hides_samples": not any(request.user.has_perm(one) for one in SEE_ROWS),
         "is_same_rule": is_same,

@@ -96,7 +96,7 @@ def enable_policy(actor: Actor, policy_id: int) -> CleanupPolicy:
 
 def unapproved(policy: CleanupPolicy, preview: CleanupPreview) -> tuple[str, ...]:
     """The limits that the preview goes over, unless somebody agreed to so many rows."""
-    plan = findings.read(preview.findings, preview.created_at)
+    plan = findings.of_preview(preview)
     if guard.valid_approval(policy, clock.now(), rows=guard.capped(policy, plan)) is not None:
         return ()
     return guard.reasons_for_approval(policy, plan)
