@@ -25,8 +25,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import one_run
 from benchmarks.house import house, options, process, report
-from benchmarks.worker_memory import hand_to_broker, kilobytes, working_process
+from benchmarks.worker_memory import kilobytes, working_process
 
 BATCH = 5000
 
@@ -54,13 +55,13 @@ def _speed(count: int, rounds: int) -> None:
     from benchmarks import visits
 
     ways: dict[str, Callable[[], Callable[[], Any]]] = {
-        "ours": lambda: partial(_perform, planned()),
+        "ours": lambda: partial(_perform, _planned()),
         "sql": lambda: _sql,
         "queryset": lambda: _queryset,
-        "archived": lambda: partial(_perform, planned(archive="jsonl")),
+        "archived": lambda: partial(_perform, _planned(archive="jsonl")),
     }
     visits.fill(1000)
-    _perform(planned(archive="jsonl"))  # what is imported at the first cleaning
+    _perform(_planned(archive="jsonl"))  # what is imported at the first cleaning
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     longest = 0.0
     for number in range(rounds):
@@ -88,36 +89,29 @@ def _speed(count: int, rounds: int) -> None:
     report("cleanup.longest_batch_s", longest, "s", most_rows=BATCH)
 
 
-def planned(key: str = "benchmark_visits", **values: Any) -> Any:
-    """A run that nobody has performed yet, of a policy that was previewed and enabled."""
+def _policy(key: str = "benchmark_visits", **values: Any) -> Any:
+    """A policy that was previewed and enabled."""
     from benchmarks import visits
     from cleanup import services
     from cleanup.models import CleanupPolicy
-    from runs import ledger
-    from runs.states import Trigger
 
     policy = services.save_policy(
         None,
         CleanupPolicy(name=f"{key} {time.time()}", targets=[key], days=visits.DAYS, batch_size=BATCH, **values),
     )
     services.preview_policy(None, policy.pk)
-    services.enable_policy(None, policy.pk)
-    return ledger.plan(
-        ledger.NewRun(
-            kind="cleanup", target_id=policy.pk, target_label=policy.name, trigger=Trigger.MANUAL,
-            due_at=datetime.now(UTC), queue="cleanup", time_limit_seconds=7200,
-        )
-    )  # fmt: skip
+    return services.enable_policy(None, policy.pk)
+
+
+def _planned(key: str = "benchmark_visits", **values: Any) -> Any:
+    return one_run.plan("cleanup", _policy(key, **values), "cleanup")
 
 
 def _perform(run: Any) -> Any:
     """Performs it in this process, and returns what it did."""
     from cleanup.models import CleanupRun
-    from schedules.tasks import run_job
 
-    run_job(run.pk)
-    run.refresh_from_db()
-    assert run.state == "succeeded", run.error
+    one_run.perform(run)
     return CleanupRun.objects.get(run_id=run.pk)
 
 
@@ -149,9 +143,9 @@ def _real(count: int, schedules: int) -> None:
     """Targets that ask more of each row: runs with their logs, and who got issues, whose numbers are kept first."""
     from benchmarks import old_rows
 
-    old_rows.fill(count, schedules)
+    old_rows.fill(count, schedules, _policy().pk)
     for key, figure in (("runs", "cleanup.runs_rate"), ("deliveries", "cleanup.deliveries_rate")):
-        run = planned(key)
+        run = _planned(key)
         begun = time.perf_counter()
         done = _perform(run)
         seconds = time.perf_counter() - begun
@@ -181,11 +175,11 @@ def _others(count: int, rounds: int, idle_seconds: float) -> None:
         for _ in range(rounds):
             for rest_ms, found in ratios.items():
                 visits.fill(count)
-                run = planned(rest_ms=rest_ms)
+                run = _planned(rest_ms=rest_ms)
                 with connection.cursor() as cursor:
                     cursor.execute("CHECKPOINT")  # what filling left to write would be counted as ours
                 idle = quantiles(_writes(count, lambda: time.sleep(idle_seconds)), n=100)[98]
-                busy = quantiles(_writes(count, partial(_wait_for, run)), n=100)[98]
+                busy = quantiles(_writes(count, partial(one_run.wait_for, run)), n=100)[98]
                 found.append((busy / idle, idle, busy))
     for rest_ms, found in ratios.items():
         ratio, idle, busy = sorted(found)[len(found) // 2]
@@ -224,14 +218,6 @@ def _writes(count: int, meanwhile: Callable[[], None]) -> list[float]:
     return times
 
 
-def _wait_for(run: Any) -> None:
-    hand_to_broker()
-    while run.finished_at is None:
-        time.sleep(0.05)
-        run.refresh_from_db()
-    assert run.state == "succeeded", run.error
-
-
 def _memory(counts: Sequence[int]) -> None:
     """The most that the working process of a real worker ever held, over what it holds idle; a worker for each count."""
     from benchmarks import visits
@@ -239,13 +225,13 @@ def _memory(counts: Sequence[int]) -> None:
     peaks = {}
     for count in counts:
         visits.fill(count)
-        run = planned()
+        run = _planned()
         with process(
             "benchmarks.cleanup_worker", "worker", "--concurrency=1", "-Q", "cleanup", "--without-mingle"
         ) as worker:
             child = working_process(worker.pid)
             idle = kilobytes(child, "VmRSS")
-            _wait_for(run)
+            one_run.wait_for(run)
             peaks[count] = kilobytes(child, "VmHWM") - idle
         assert visits.left()[1] == 0
     few, many = min(counts), max(counts)

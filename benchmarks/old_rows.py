@@ -7,18 +7,19 @@ from django.db import connection
 ISSUES = 30
 
 
-def fill(count: int, schedules: int) -> None:
-    """So many runs and as many deliveries, written by PostgreSQL itself; every column that has no default gets one."""
-    from benchmarks.cleanup import planned
+def fill(count: int, schedules: int, policy_id: int) -> None:
+    """So many runs, of schedules of the policy, and as many deliveries, written by PostgreSQL itself.
+
+    Every column that has no default gets one.
+    """
     from newsletters.models import Delivery, Issue, Newsletter, ReaderEvent
     from runs.models import Run, RunEvent
     from schedules import services
     from schedules.drafts import ScheduleDraft
     from schedules.models import Schedule
 
-    target_id = planned().target_id
     for number in range(schedules):
-        draft = ScheduleDraft.for_kind("cleanup", name=f"S{number}", target_id=target_id, expression="0 3 * * *")
+        draft = ScheduleDraft.for_kind("cleanup", name=f"S{number}", target_id=policy_id, expression="0 3 * * *")
         services.create_schedule(None, draft)
     letter = Newsletter.objects.create(name="Letter", subject="News", body="News")
     first = Schedule.objects.order_by("pk").values_list("pk", flat=True)[0]

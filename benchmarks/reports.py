@@ -26,8 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import psutil
 
+from benchmarks import one_run
 from benchmarks.house import house, options, process, report
-from benchmarks.worker_memory import hand_to_broker, kilobytes, working_process
+from benchmarks.worker_memory import kilobytes, working_process
 from tests.integration.stack import free_port
 
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
@@ -85,8 +86,6 @@ def _csv(count: int, rounds: int) -> None:
 def planned(count: int, *formats: str) -> Any:
     """A run that nobody has performed yet, of a report of so many rows."""
     from reports.models import ReportDefinition
-    from runs import ledger
-    from runs.states import Trigger
 
     definition, _ = ReportDefinition.objects.get_or_create(
         name=f"{count} orders {' '.join(formats)}".strip(),
@@ -95,22 +94,14 @@ def planned(count: int, *formats: str) -> Any:
             "selection": {"filters": [{"column": "id", "is": "at_most", "values": [str(count)]}]},
         },
     )  # fmt: skip
-    return ledger.plan(
-        ledger.NewRun(
-            kind="report", target_id=definition.pk, target_label=definition.name, trigger=Trigger.MANUAL,
-            due_at=datetime.now(UTC), queue="reports", time_limit_seconds=3600,
-        )
-    )  # fmt: skip
+    return one_run.plan("report", definition, "reports")
 
 
 def perform(run: Any) -> Any:
     """Performs it in this process, and returns its file."""
     from reports.models import Artefact
-    from schedules.tasks import run_job
 
-    run_job(run.pk)
-    run.refresh_from_db()
-    assert run.state == "succeeded", run.error
+    one_run.perform(run)
     return Artefact.objects.get(report_run__run_id=run.pk)
 
 
@@ -256,11 +247,7 @@ def _memory(few: int, many: int) -> None:
         with process("benchmarks.report_worker", *arguments) as worker:
             child = working_process(worker.pid)
             idle = kilobytes(child, "VmRSS")
-            hand_to_broker()
-            while run.finished_at is None:
-                time.sleep(0.2)
-                run.refresh_from_db()
-            assert run.state == "succeeded", run.error
+            one_run.wait_for(run)
             peaks[count] = kilobytes(child, "VmHWM") - idle
     report("reports.rss_over_idle_mb", peaks[many] / 1000, "MB", rows=many)
     report("reports.rss_growth_mb", (peaks[many] - peaks[few]) / 1000, "MB", rows=many, over=few)

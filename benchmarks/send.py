@@ -21,7 +21,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import psutil
 
+from benchmarks import one_run
 from benchmarks.house import house, options, process, report
 from tests.integration import mail_sink
 from tests.integration.stack import free_port
@@ -146,8 +146,6 @@ def _own_rate(recipients: int, port: int, *, mode: str, connections: int) -> Sen
 def _planned(recipients: int) -> Any:
     """A newsletter to so many readers, and a run of it that nobody has performed yet."""
     from newsletters.models import List, Newsletter
-    from runs import ledger
-    from runs.states import Trigger
 
     readers, _ = List.objects.get_or_create(slug=f"readers-{recipients}", defaults={"name": f"{recipients} readers"})
     _fill(readers.pk, recipients)
@@ -156,12 +154,7 @@ def _planned(recipients: int) -> Any:
         defaults={"subject": "News for {{ name|you }}", "format": "html", "body": BODY, "from_email": "desk@example.org"},
     )  # fmt: skip
     letter.lists.set([readers])
-    return ledger.plan(
-        ledger.NewRun(
-            kind="newsletter", target_id=letter.pk, target_label=letter.name, trigger=Trigger.MANUAL,
-            due_at=datetime.now(UTC), queue="newsletters", time_limit_seconds=7200,
-        )
-    )  # fmt: skip
+    return one_run.plan("newsletter", letter, "newsletters")
 
 
 def _fill(list_id: int, recipients: int) -> None:
@@ -276,10 +269,7 @@ def _worker_rate(recipients: int, port: int) -> _Seen:
     run = _planned(recipients)
     arguments = ("worker", "--concurrency=2", "-Q", "newsletters", "--without-mingle")
     with process("scheduler_site", *arguments) as worker, _watched(worker.pid) as seen:
-        _hand_to_broker()
-        while run.finished_at is None:
-            time.sleep(0.5)
-            run.refresh_from_db()
+        one_run.wait_for(run, look_seconds=0.5)
     assert run.result == f"{recipients} sent.", run.error or run.result
     assert seen.pages, "no page was looked at"
     seen.rate = recipients / (run.finished_at - run.started_at).total_seconds()
@@ -326,14 +316,6 @@ def _watched(worker: int) -> Iterator[_Seen]:
     finally:
         is_over.set()
         thread.join()
-
-
-def _hand_to_broker() -> None:
-    from scheduler_site.celery import app
-    from schedules import publisher
-
-    with app.producer_or_acquire() as producer:
-        publisher.publish_due(app, producer)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The working process of a real worker, what it holds in memory, and how it gets its work."""
+"""The working process of a real worker, and what it holds in memory."""
 
 from __future__ import annotations
 
@@ -33,12 +33,3 @@ def kilobytes(pid: int, name: str) -> int:
     """VmRSS (now) or VmHWM (the most it ever held)."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1])
-
-
-def hand_to_broker() -> None:
-    """Sends every run that is due."""
-    from scheduler_site.celery import app
-    from schedules import publisher
-
-    with app.producer_or_acquire() as producer:
-        publisher.publish_due(app, producer)
