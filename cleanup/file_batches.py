@@ -18,8 +18,6 @@ from runs import clock
 from runs.ledger import LeaseLost
 from runs.locking import locked
 
-_AT_ONCE = 500
-
 
 class FileCleaning:
     """The batches of one file target; what was yielded is committed."""
@@ -28,7 +26,7 @@ class FileCleaning:
         self, cleanup_run_id: int, attempt: int, target: FileTarget, *, bound: int, place: Place | None = None
     ) -> None:
         self._run_id, self._attempt, self._target = cleanup_run_id, attempt, target
-        self._bound, self._place = min(bound, _AT_ONCE), place
+        self._bound, self._place = min(bound, target.most_per_batch), place
 
     def batches(self, left: int | None = None) -> Iterator[Done]:
         """Removes orphans behind the place, in the order of their paths. Raises LeaseLost."""
@@ -43,7 +41,7 @@ class FileCleaning:
                 return
             done = self._note(batch)
             left = None if left is None else left - done.removed
-            outbox.work_off(clock.now(), limit=10 * _AT_ONCE)
+            outbox.work_off(clock.now(), limit=10 * self._target.most_per_batch)
             yield done
 
     def _note(self, files: Sequence[OrphanFile]) -> Done:

@@ -10,9 +10,11 @@ from cleanup.targets import FileTarget, OrphanFile
 
 MOST = 200_000
 """A preview lists no more than this many files; the rest is said to be more."""
+_FILES_A_SECOND = 2000
+"""Listed, asked about and removed, on this machine's like."""
 
 
-def find(target: FileTarget, cutoff: datetime, now: datetime, *, in_short: bool = False) -> Finding:
+def find(target: FileTarget, cutoff: datetime, now: datetime, *, batch_size: int, in_short: bool) -> Finding:
     """One finding; reads the folder once, and holds twenty of its files in memory."""
     holds = holding.biting(target, now)
     count = held = size = 0
@@ -36,8 +38,8 @@ def find(target: FileTarget, cutoff: datetime, now: datetime, *, in_short: bool 
         key=target.key, label=target.label, count=count, held=held,
         hold_words=() if in_short else tuple(holding.in_words(hold) for hold in holds), kept=0,
         tables=(TableCount(target.key, target.noun[1], "delete", count, is_cut),), buckets=(), oldest=oldest, newest=newest,
-        samples=tuple(samples), files=count, file_bytes=size, table_rows=total, batches=-(-count // 500),
-        seconds=round(count / 2000, 1), is_estimate=is_cut,
+        samples=tuple(samples), files=count, file_bytes=size, table_rows=total,
+        batches=-(-count // min(batch_size, target.most_per_batch)), seconds=round(count / _FILES_A_SECOND, 1), is_estimate=is_cut,
     )  # fmt: skip
 
 

@@ -97,9 +97,8 @@ def choices() -> list[tuple[str, list[tuple[str, str]]]]:
     shared: list[tuple[str, str]] = []
     groups: dict[str, list[tuple[str, str]]] = {}
     for target in targets.all_targets():
-        word = "One file" if isinstance(target, FileTarget) else "One of them"
-        groups[target.key] = [(f"{target.key}:{ROW}", f"{word}, by its {'name' if word == 'One file' else 'number'}")]
-        groups[target.key].append((f"{target.key}:{ALL}", "All of them"))
+        one = "One file, by its name" if isinstance(target, FileTarget) else "One of them, by its number"
+        groups[target.key] = [(f"{target.key}:{ROW}", one), (f"{target.key}:{ALL}", "All of them")]
     for key, name, label in holding.scopes():
         (shared if key == ANY_TARGET else groups[key]).append((f"{key}:{name}", label))
     everywhere = [("Wherever they are", shared)] if shared else []
@@ -108,12 +107,8 @@ def choices() -> list[tuple[str, list[tuple[str, str]]]]:
 
 def chosen_from() -> Mapping[str, Scope]:
     """The field of each scope whose values can be chosen."""
-    return {f"{WHICH}{one.name}": one for one in scopes().values() if one.choices is not None}
-
-
-def scopes() -> dict[str, Scope]:
-    """Every scope, by its name."""
-    return {one.name: one for target in targets.all_targets() for one in target.scopes}
+    every = (one for target in targets.all_targets() for one in target.scopes)
+    return {f"{WHICH}{one.name}": one for one in every if one.choices is not None}
 
 
 def field_of(scope: str) -> str:

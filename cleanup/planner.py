@@ -37,7 +37,7 @@ def plan(
     for number, target in enumerate(known):
         watch.share(len(known) - number)
         if isinstance(target, targets.FileTarget):
-            findings.append(file_counts.find(target, cutoff, now, in_short=in_short))
+            findings.append(file_counts.find(target, cutoff, now, batch_size=batch_size, in_short=in_short))
             continue
         chosen = selection.Selection.of(target, cutoff, rule)
         findings.append(

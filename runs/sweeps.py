@@ -12,6 +12,7 @@ from runs.models import Run
 from runs.states import Trigger
 
 LOOK_SECONDS = 60
+"""Each process looks no oftener whether something is due."""
 SLOT_SECONDS = 300
 """At most one sweep of a kind is asked for in so long a time, however many processes look."""
 

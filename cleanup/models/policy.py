@@ -95,6 +95,8 @@ class CleanupPolicy(models.Model):
     def rule(self) -> dict[str, Any]:
         """The values that decide what is deleted, and what is kept of it; a run keeps a copy."""
         return {
+            # Ticked in another order it is the same rule. A run goes by this order too, whatever one leaves behind for whom:
+            # people whose sign-ups were cleaned are found on no list by the next run.
             "targets": sorted(self.targets),
             "days": self.days,
             "filters": {key: chosen for key, chosen in sorted(self.filters.items()) if chosen},

@@ -189,6 +189,7 @@ class FileTarget:
     scopes: tuple[Scope, ...] = ()
     group_by: None = None
     may_archive: bool = False
+    most_per_batch: int = 500
 
     def counted(self, count: int) -> str:
         return words.counted(count, *self.noun)
