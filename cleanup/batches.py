@@ -13,8 +13,8 @@ from django.db import DatabaseError, InterfaceError, OperationalError, Programmi
 from django.db.models import QuerySet
 
 from cleanup import holding, outbox, removal, selection, table_sql
-from cleanup.archive import PartWriter
 from cleanup.archive_file import ArchiveError
+from cleanup.archive_writing import PartWriter
 from cleanup.models import Archiving, CleanupRun
 from cleanup.removal import Keeper, NoKeeper, Removed
 from cleanup.selection import Place, Selection

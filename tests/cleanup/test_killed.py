@@ -14,7 +14,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 
-from cleanup import archive, archive_file, archive_lines, outbox, running
+from cleanup import archive, archive_file, archive_lines, archive_writing, outbox, running
 from cleanup.models import ArchivePart, CleanupPolicy, CleanupRun, FileOutbox
 from runs import clock, failpoints, ledger
 from runs.models import Run
@@ -74,7 +74,7 @@ def archived(done: CleanupRun) -> dict[str, list[Any]]:
     """Table → primary keys of the rows in all recorded parts, as often as they are there."""
     found: dict[str, list[Any]] = {}
     for part in done.parts.all():
-        archive.verify(part)
+        archive_writing.verify(part)
         for line in map(archive_lines.parsed, archive_lines.texts(archive.path_of(part))):
             if "row" in line:
                 found.setdefault(line["table"], []).append(line["row"]["id"])
