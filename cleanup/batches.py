@@ -12,7 +12,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connection, transaction
 from django.db.models import QuerySet
 
-from cleanup import holding, outbox, removal, selection, table_sql
+from cleanup import held_rows, outbox, removal, selection, table_sql
 from cleanup.archive_file import ArchiveError
 from cleanup.archive_writing import PartWriter
 from cleanup.models import Archiving, CleanupRun
@@ -138,7 +138,7 @@ class _Attempt:
         work = self._work
         stored = own(work)
         # Holds before rows: from here on nobody sets one, so what is read now is what counts at the commit.
-        holding.freeze()
+        held_rows.freeze()
         now = clock.now()
         found, deletable = self._lock_rows(size, place, only, now)
         failpoints.passing("cleanup_locked")

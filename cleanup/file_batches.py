@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from django.db import transaction
 
-from cleanup import batches, holding, outbox
+from cleanup import batches, held_rows, outbox
 from cleanup.batches import Done
 from cleanup.models import CleanupRun
 from cleanup.selection import Place
@@ -52,13 +52,13 @@ class FileCleaning:
             stored = locked(CleanupRun.objects.filter(pk=self._run_id, attempt=self._attempt)).first()
             if stored is None:
                 raise LeaseLost
-            holding.freeze()
+            held_rows.freeze()
             now = clock.now()
-            holds = holding.biting(target, now)
+            holds = held_rows.biting(target, now)
             still = target.is_orphan([file.path for file in files])
             going = [
                 file for file in files
-                if file.path in still and _is_ours(target, file.path) and not holding.is_held(target, file.path, holds)
+                if file.path in still and _is_ours(target, file.path) and not held_rows.is_held(target, file.path, holds)
             ]  # fmt: skip
             outbox.add(
                 [(file.path, []) for file in going], target=key, why=f"left over, found by “{stored.policy_name}”",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from cleanup import holding
+from cleanup import held_rows, holding
 from cleanup.findings import SAMPLES, Finding, TableCount
 from cleanup.targets import FileTarget, OrphanFile
 
@@ -16,13 +16,13 @@ _FILES_A_SECOND = 2000
 
 def find(target: FileTarget, cutoff: datetime, now: datetime, *, batch_size: int, in_short: bool) -> Finding:
     """One finding; reads the folder once, and holds twenty of its files in memory."""
-    holds = holding.biting(target, now)
+    holds = held_rows.biting(target, now)
     count = held = size = 0
     oldest = newest = None
     samples: list[str] = []
     is_cut = False
     for file in target.find(min(cutoff, now - target.grace)):
-        if holding.is_held(target, file.path, holds):
+        if held_rows.is_held(target, file.path, holds):
             held += 1
             continue
         count, size = count + 1, size + file.byte_count

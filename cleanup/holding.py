@@ -1,21 +1,18 @@
-"""Holds: set, released, said in words, and what they keep. A hold that is committed before a batch wins over it."""
+"""Holds: set, released, and said in words. A hold that is committed before a batch wins over it (held_rows.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import OperationalError, connection, transaction
-from django.db.models import Exists, OuterRef, Q
 
-from cleanup import targets
+from cleanup import table_sql, targets
 from cleanup.models import ANY_TARGET, Hold
-from cleanup.targets import AnyTarget, Child, Scope, Target
+from cleanup.targets import Scope, Target
 from runs import audit, clock, words
 from runs.audit import Actor
 
-EVERYTHING = Q(pk__isnull=False)
 WAITS = "10s"
 """So long a hold waits for the batches under way; each takes well under a second."""
 
@@ -66,40 +63,6 @@ def release_hold(actor: Actor, hold_id: int) -> None:
         hold.delete()
 
 
-def freeze() -> None:
-    """From here to the end of the transaction no hold is set or released. Call it before rows are read in a batch.
-
-    On SQLite the transaction is the only one that writes anyway.
-    """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            # Shared with other batches; whoever inserts or deletes a hold, however they do it, waits.
-            cursor.execute(f"LOCK TABLE {connection.ops.quote_name(Hold._meta.db_table)} IN SHARE MODE")
-
-
-def biting(target: AnyTarget, now: datetime) -> list[Hold]:
-    """The holds that may keep rows of the target at ``now``, those on tables of its child plan included."""
-    names = {target.key, ANY_TARGET} | {other.key for other, _ in _below(target)}
-    return list(Hold.objects.filter(Q(until=None) | Q(until__gt=now), target__in=names).order_by("pk"))
-
-
-def held(target: Target, holds: Sequence[Hold]) -> Q | None:
-    """The rows of the target that these keep: by number, by scope, or because a row that goes with them is held."""
-    found = _named(target, holds)
-    for other, path in _below(target):
-        below = _named(other, holds)
-        if below is not None:
-            rows = other.table._default_manager.filter(below, **{f"{path}__pk": OuterRef("pk")})
-            own: Q = Q(Exists(rows))
-            found = own if found is None else found | own
-    return found
-
-
-def is_held(target: AnyTarget, name: str, holds: Sequence[Hold]) -> bool:
-    """Whether something that is no row (a file) is held by its name."""
-    return any(hold.target == target.key and hold.object_id in ("", name) for hold in holds)
-
-
 def in_words(hold: Hold) -> str:
     """ "Sessions, number 31: asked for by the auditor (Ann, until 3 August 2027)"."""
     if hold.scope:
@@ -127,54 +90,6 @@ def find_scope(target: str, name: str) -> Scope | None:
     keys = [one.key for one in targets.all_targets()] if target == ANY_TARGET else [target]
     known = [scope for key in keys if targets.is_known(key) for scope in targets.get(key).scopes]
     return next((scope for scope in known if scope.name == name), None)
-
-
-def _named(target: Target, holds: Sequence[Hold]) -> Q | None:
-    """The rows of this very table that the holds name."""
-    pk = target.table._meta.pk
-    numbers, conditions = [], []
-    for hold in holds:
-        if hold.target not in (target.key, ANY_TARGET):
-            continue
-        if hold.scope:
-            scope = next((one for one in target.scopes if one.name == hold.scope), None)
-            if scope is not None:
-                conditions.append(scope.q(hold.value))
-            elif hold.target != ANY_TARGET:
-                # What it went by is known no longer: nobody can say what it keeps, so it keeps everything.
-                conditions.append(EVERYTHING)
-        elif not hold.object_id:
-            conditions.append(EVERYTHING)
-        else:
-            try:
-                numbers.append(pk.to_python(hold.object_id))
-            except ValidationError:
-                continue  # no row has such a number
-    if numbers:
-        conditions.append(Q(pk__in=numbers))
-    found: Q | None = None
-    for condition in conditions:
-        found = condition if found is None else found | condition
-    return found
-
-
-def _below(target: AnyTarget) -> Iterator[tuple[Target, str]]:
-    """(target, path to the parent) of every registered target whose rows are deleted as children of this one."""
-    if not isinstance(target, Target):
-        return
-    others = [one for one in targets.all_targets() if isinstance(one, Target)]
-    for child, path in _deleted_children(target.children, ""):
-        for other in others:
-            if other.model.lower() == child.model.lower():
-                yield other, path
-
-
-def _deleted_children(children: Sequence[Child], above: str) -> Iterator[tuple[Child, str]]:
-    for child in children:
-        if child.action == "delete":
-            path = f"{child.parent_field}__{above}" if above else child.parent_field
-            yield child, path
-            yield from _deleted_children(child.children, path)
 
 
 def _check(hold: Hold) -> None:
@@ -214,7 +129,7 @@ def _wait_for_batches() -> None:
         (before,) = cursor.fetchone()
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [WAITS])
         try:
-            cursor.execute(f"LOCK TABLE {connection.ops.quote_name(Hold._meta.db_table)} IN ROW EXCLUSIVE MODE")
+            cursor.execute(f"LOCK TABLE {table_sql.name_of(Hold)} IN ROW EXCLUSIVE MODE")
         except OperationalError as error:
             raise ValidationError("A cleanup is busy just now. Nothing was held yet: try again in a minute.") from error
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [before])

@@ -11,7 +11,19 @@ from django.db import DatabaseError
 from django.db.models import Count, Min, Q, Sum, prefetch_related_objects
 from django.http import HttpRequest
 
-from cleanup import approval, backlog, guard, holding, plan_page, planner, policy_words, services, table_sizes, targets
+from cleanup import (
+    approval,
+    backlog,
+    guard,
+    held_rows,
+    holding,
+    plan_page,
+    planner,
+    policy_words,
+    services,
+    table_sizes,
+    targets,
+)
 from cleanup.findings import of_preview
 from cleanup.models import CleanupPolicy, CleanupPreview, CleanupRun, Hold
 from cleanup.policy_words import Ahead
@@ -166,7 +178,7 @@ def _holds(policy: CleanupPolicy, now: datetime) -> list[tuple[Hold, str]]:
     """The holds that may keep some of its rows, each in words."""
     found: dict[int, Hold] = {}
     for target in targets.known(policy.targets):
-        found |= {hold.pk: hold for hold in holding.biting(target, now)}
+        found |= {hold.pk: hold for hold in held_rows.biting(target, now)}
     newest = sorted(found.values(), key=lambda hold: -hold.pk)[:LISTED]
     prefetch_related_objects(newest, "created_by")
     return [(hold, holding.in_words(hold)) for hold in newest]

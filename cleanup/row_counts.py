@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection, models
 from django.db.models import Count, Max, Min, Q, QuerySet
 
-from cleanup import holding
+from cleanup import held_rows, holding
 from cleanup.findings import SAMPLES, Bucket, Finding, TableCount
 from cleanup.models import Archiving, CleanupRun
 from cleanup.selection import Selection, order_of
@@ -109,7 +109,7 @@ def _count(chosen: Selection, now: datetime, days: int, watch: Stopwatch, *, in_
             with watch.bounded():
                 facts = chosen.deletable(now).aggregate(**wanted)
         old_enough = unheld["count"]
-        if holding.biting(chosen.target, now):
+        if held_rows.biting(chosen.target, now):
             with watch.bounded():
                 old_enough = chosen.old_enough().count()
     except TookTooLong:
@@ -245,7 +245,7 @@ def _samples(rows: QuerySet[Any], target: Target, watch: Stopwatch) -> tuple[str
 
 
 def _hold_words(chosen: Selection, now: datetime, held: int) -> tuple[str, ...]:
-    return tuple(holding.in_words(hold) for hold in holding.biting(chosen.target, now)[:20]) if held else ()
+    return tuple(holding.in_words(hold) for hold in held_rows.biting(chosen.target, now)[:20]) if held else ()
 
 
 def _action(target: Target) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import F, Field, Model, OuterRef, Q, QuerySet, Subquery, UniqueConstraint, Window
 from django.db.models.functions import RowNumber
 
-from cleanup import holding
+from cleanup import held_rows
 from cleanup.targets import AnyTarget, Target
 
 Place = list[Any]
@@ -43,7 +43,7 @@ class Selection:
     def unheld(self, now: datetime) -> QuerySet[Any]:
         """Those that no hold keeps at ``now``. Inside a batch the holds must be frozen first."""
         rows = self.old_enough()
-        held = holding.held(self.target, holding.biting(self.target, now))
+        held = held_rows.held(self.target, held_rows.biting(self.target, now))
         return rows if held is None else rows.exclude(held)
 
     def deletable(self, now: datetime) -> QuerySet[Any]:
