@@ -13,6 +13,7 @@ from runs import clock
 from runs.tasks import RunContext
 
 COUNT_SECONDS = 30.0
+"""A run may count so long before its first batch; what is not counted by then is estimated."""
 _ROW_BYTES = 100
 """What a row takes in a compressed archive, generously."""
 

@@ -21,6 +21,7 @@ LASTS = timedelta(days=7)
 LEEWAY = 1.1
 """Rows go on growing old between the preview and the run."""
 MOST_TOLD = 50
+"""People who get a notice, at most."""
 _CHANGED = ("created the policy", "changed the policy")
 _LOOKED_BACK = 50
 _LIMITS = {

@@ -18,6 +18,7 @@ from runs.models import Run, RunEvent
 from runs.states import State
 
 LEFT_SECONDS = 10.0
+"""So long is counted what a run left over; then it is estimated."""
 _TOLD = (CleanupRun.State.REFUSED, CleanupRun.State.FAILED)
 
 
@@ -109,7 +110,7 @@ def _write_down(stored: CleanupRun) -> None:
         "run": stored.run_id, "state": stored.state, "rule": stored.rule, "version": stored.policy_version,
         "preview": stored.preview_id, "approval": stored.approval_id, "cutoff": stored.cutoff, "deleted": stored.deleted,
         "tables": stored.tables, "skipped": stored.skipped, "not_deletable": len(stored.poison), "backlog": stored.backlog,
-        "seconds": round(((stored.finished_at or stored.started_at) - stored.started_at).total_seconds(), 1),
+        "seconds": max(0.0, round(((stored.finished_at or stored.started_at) - stored.started_at).total_seconds(), 1)),
         "archive_parts": len(parts), "archive_sha256": hashlib.sha256("".join(parts).encode()).hexdigest() if parts else "",
     }  # fmt: skip
     audit.record(

@@ -9,6 +9,7 @@ from django.db import models
 from cleanup import ending, planner, running, targets, upkeep
 from cleanup.models import Archiving, CleanupPolicy
 from cleanup.run_links import page_of_run
+from cleanup.selection import UnknownFilter
 from cleanup.targets import plans  # noqa: F401 - its check of every plan runs at start
 from cleanup.targets.ours import OURS
 from runs import clock, duties, job_kinds, outcomes
@@ -22,7 +23,10 @@ def describe_impact(target: models.Model) -> str:
     if not policy.is_enabled:
         return "It is not enabled: preview it and enable it first"
     now = clock.now()
-    plan = planner.plan(policy.rule(), now, now, in_short=True)
+    try:
+        plan = planner.plan(policy.rule(), now, now, in_short=True)
+    except UnknownFilter:
+        return "It will be refused: what it was narrowed down by is no longer offered. Change it, and preview it again"
     if not plan.total:
         return "Nothing is old enough to delete at the moment"
     about = "about " if plan.is_estimate else ""

@@ -7,6 +7,7 @@ import time
 from django.db import connection
 
 FIRST = 500
+"""Rows of the first batch, of which nobody knows yet how long it takes."""
 AIM_SECONDS = {"postgresql": 0.25, "sqlite": 0.1}
 """Half a second at most is promised. SQLite has one writer: while a batch works, everybody else waits."""
 

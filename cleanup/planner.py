@@ -20,6 +20,7 @@ def preview(policy: CleanupPolicy, now: datetime, *, seconds: float = SECONDS) -
 
     Raises:
         ValueError: the cutoff would not lie in the past.
+        UnknownFilter: the rule names a filter that its target offers no longer.
     """
     rest = policy.rest_ms
     return plan(policy.rule(), now, now, seconds=seconds, batch_size=policy.batch_size, rest_ms=rest)
@@ -29,7 +30,10 @@ def plan(
     rule: Mapping[str, Any], since: datetime, now: datetime, *, seconds: float = SECONDS, batch_size: int = 5000,
     rest_ms: int = 0, in_short: bool = False,
 ) -> Plan:  # fmt: skip
-    """What a rule would delete by the cutoff that hangs on ``since``; in short for a run, which only asks how many."""
+    """What a rule would delete by the cutoff that hangs on ``since``; in short for a run, which only asks how many.
+
+    Raises as :func:`preview` does.
+    """
     cutoff = cutoff_for(rule["days"], since)
     watch = Stopwatch(seconds)
     findings = []

@@ -27,6 +27,7 @@ from cleanup import (
 from cleanup.findings import of_preview
 from cleanup.models import CleanupPolicy, CleanupPreview, CleanupRun, Hold
 from cleanup.policy_words import Ahead
+from cleanup.selection import UnknownFilter
 from cleanup.targets import Target
 from runs import clock, words
 from runs.models import AuditEntry
@@ -155,7 +156,7 @@ def _expected(policy: CleanupPolicy, ahead: Ahead, now: datetime) -> int | None:
         return None
     try:
         plan = planner.plan(policy.rule(), max(now, ahead.due_at), now, seconds=LOOK_SECONDS, in_short=True)
-    except (ValueError, DatabaseError):
+    except (ValueError, UnknownFilter, DatabaseError):
         return None
     return guard.capped(policy, plan)
 

@@ -119,6 +119,7 @@ class Target:
     may_archive: bool = True
     """False where an archive would keep what must be forgotten."""
     most_per_batch: int | None = None
+    """Rows, whatever a policy says; for what takes long for each of them."""
     before_batch: Callable[[Sequence[Any], datetime], None] | None = None
     """Called inside the batch's transaction, after rows are locked and holds are read, with the primary keys and now."""
     remove: Callable[[Sequence[Any], datetime], Mapping[str, int]] | None = None
@@ -190,6 +191,7 @@ class FileTarget:
     group_by: None = None
     may_archive: bool = False
     most_per_batch: int = 500
+    """Files, whatever a policy says."""
 
     def counted(self, count: int) -> str:
         return words.counted(count, *self.noun)

@@ -13,10 +13,11 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import connection
 from django.test import Client
 
-from cleanup import approval, holding, services
+from cleanup import approval, holding, kinds, running, services
 from cleanup.models import CleanupApproval, CleanupPolicy, CleanupPreview, CleanupRun
 from runs import clock
 from runs.models import AuditEntry, Notice
+from runs.tasks import JobFailed
 from schedules import services as schedules
 from schedules.drafts import ScheduleDraft
 from tests.cleanup.conftest import begin
@@ -74,6 +75,18 @@ def test_it_says_in_a_sentence_what_it_does_next(boss: Client, off: CleanupPolic
     )
     schedules.pause_schedule(None, made.pk, reason="Holidays")
     assert "but not by itself now: “Sundays” is paused" in page(boss, off)
+
+
+def test_a_filter_that_is_offered_no_longer_breaks_no_page(boss: Client, off: CleanupPolicy) -> None:
+    draft = ScheduleDraft.for_kind("cleanup", name="Sundays", target_id=off.pk, expression="30 3 * * 0")
+    schedules.create_schedule(None, draft)
+    off.is_enabled, off.filters = True, {"sessions": {"colour": "red"}}
+    off.save()
+    said = page(boss, off)
+    assert "it deletes what is older than 30 days" in said and "colour red (no longer offered)" in said
+    assert "no longer offered" in kinds.describe_impact(off)
+    with pytest.raises(JobFailed, match="no longer offered"):
+        running.perform(begin(off))
 
 
 def test_from_preview_to_on_and_off_again(boss: Client, off: CleanupPolicy, sessions: Add) -> None:

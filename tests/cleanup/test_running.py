@@ -151,6 +151,7 @@ def test_a_clock_that_went_backwards_deletes_nothing(
         running.perform(second)
     refused = CleanupRun.objects.get()
     assert (refused.state, refused.cutoff, Session.objects.count()) == (CleanupRun.State.REFUSED, None, 5)
+    assert AuditEntry.objects.get(action="refused to clean").after["seconds"] == 0
 
 
 def test_a_policy_that_is_off_or_gone_or_unsafe_deletes_nothing(policy: CleanupPolicy, sessions: Add) -> None:
