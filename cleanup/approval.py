@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.urls import reverse
 
 from cleanup import findings, guard, planner
 from cleanup.models import CleanupApproval, CleanupPolicy, CleanupPreview
-from runs import notices, words
+from runs import approvers, words
 from runs.audit import Actor
-from runs.models import AuditEntry, RunEvent
+from runs.models import AuditEntry
 
 APPROVE = "cleanup.approve_cleanup"
 LASTS = timedelta(days=7)
 """How long an approval lets runs delete so many rows."""
 LEEWAY = 1.1
 """Rows go on growing old between the preview and the run."""
-MOST_TOLD = 50
-"""People who get a notice, at most."""
 _CHANGED = ("created the policy", "changed the policy")
 _LOOKED_BACK = 50
 _LIMITS = {
@@ -78,11 +75,8 @@ def why_not(policy: CleanupPolicy, asked: CleanupApproval | None, person: Abstra
 
 def ask(policy: CleanupPolicy, asked: CleanupApproval, rows: int) -> int:
     """Leaves a notice for everybody who may approve it; returns how many were told."""
-    told = _people(makers(policy, asked.asked_by_id))
     text = f"The cleanup “{policy}” waits for your approval: it would delete {words.counted(rows, 'row')}."
-    for person in told:
-        notices.tell(person.pk, text, url=page_of(policy), level=RunEvent.Level.WARNING)
-    return len(told)
+    return approvers.tell(APPROVE, text, url=page_of(policy), but=makers(policy, asked.asked_by_id))
 
 
 def lifted(before: CleanupPolicy, after: CleanupPolicy) -> list[str]:
@@ -98,14 +92,7 @@ def lifted(before: CleanupPolicy, after: CleanupPolicy) -> list[str]:
 def tell_lifted(policy: CleanupPolicy, actor: Actor, changes: Sequence[str]) -> None:
     """Leaves a notice for everybody else who may approve: nobody lifts a limit unseen."""
     text = f"{actor or 'Almanac'} changed when “{policy}” asks for approval: {'; '.join(changes)}."
-    for person in _people(makers(policy, getattr(actor, "pk", None))):
-        notices.tell(person.pk, text, url=page_of(policy), level=RunEvent.Level.WARNING)
-
-
-def _people(without: set[int]) -> Sequence[AbstractBaseUser]:
-    backend = "django.contrib.auth.backends.ModelBackend"
-    people = get_user_model()._default_manager.with_perm(APPROVE, backend=backend)
-    return list(people.filter(is_staff=True).exclude(pk__in=without).order_by("pk")[:MOST_TOLD])
+    approvers.tell(APPROVE, text, url=page_of(policy), but=makers(policy, getattr(actor, "pk", None)))
 
 
 def page_of(policy: CleanupPolicy) -> str:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.urls import reverse
 
 from newsletters import feeds
 from newsletters.models import Issue, Newsletter
-from runs import notices, words
+from runs import approvers, words
 from runs.audit import Actor
-from runs.models import AuditEntry, RunEvent
+from runs.models import AuditEntry
 
 APPROVE = "newsletters.approve_issue"
-MOST_TOLD = 50
-"""Approvers who get a notice; beyond that nobody would feel meant."""
 _TEXT = ("subject", "preheader", "format", "template", "body")
 _LOOKED_BACK = 200
 
@@ -96,11 +93,8 @@ def writer_id(issue: Issue) -> int | None:
 
 def ask(issue: Issue, recipients: int) -> int:
     """Leaves a notice for everybody who may approve the issue; returns how many were told."""
-    told = approvers(issue)
     text = f"“{issue}” waits for approval: {words.counted(recipients, 'recipient')}."
-    for person in told:
-        notices.tell(person.pk, text, url=page_of(issue), level=RunEvent.Level.WARNING)
-    return len(told)
+    return approvers.tell(APPROVE, text, url=page_of(issue), but=[writer_id(issue)])
 
 
 def is_looser(before: int | None, after: int | None) -> bool:
@@ -113,18 +107,7 @@ def tell_looser(newsletter: Newsletter, actor: Actor, before: int, after: int | 
     now = f"above {words.counted(after, 'recipient')}" if after is not None else "never any more"
     text = f"{actor or 'Almanac'} changed when “{newsletter}” asks for approval: {now}; before, above {before:,}."
     url = reverse("admin:newsletters_newsletter_change", args=[newsletter.pk])
-    for person in _people(getattr(actor, "pk", None)):
-        notices.tell(person.pk, text, url=url, level=RunEvent.Level.WARNING)
-
-
-def approvers(issue: Issue) -> list[AbstractBaseUser]:
-    """The active staff who may approve it; not whoever wrote it."""
-    return _people(writer_id(issue))
-
-
-def _people(but: int | None) -> list[AbstractBaseUser]:
-    people = get_user_model()._default_manager.with_perm(APPROVE, backend="django.contrib.auth.backends.ModelBackend")
-    return list(people.filter(is_staff=True).exclude(pk=but or 0).order_by("pk")[:MOST_TOLD])
+    approvers.tell(APPROVE, text, url=url, but=[getattr(actor, "pk", None)])
 
 
 def page_of(issue: Issue) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.urls import reverse
 
 from reports.models import ReportQuery
 from reports.queries.fingerprints import fingerprint
-from runs import notices
-from runs.models import AuditEntry, RunEvent
+from runs import approvers, notices
+from runs.models import AuditEntry
 
 APPROVE = "reports.approve_reportquery"
 WROTE = ("added the SQL query", "changed the SQL query")
 """What the activity log says of those who wrote a text."""
-MOST_TOLD = 50
 
 
 def current(query: ReportQuery) -> str:
@@ -50,20 +48,10 @@ def why_not(query: ReportQuery, person: AbstractBaseUser) -> str:
     return ""
 
 
-def approvers(query: ReportQuery) -> list[AbstractBaseUser]:
-    """The active staff who may approve the text as it stands."""
-    backend = "django.contrib.auth.backends.ModelBackend"
-    people = get_user_model()._default_manager.with_perm(APPROVE, backend=backend)
-    return list(people.filter(is_staff=True).exclude(pk__in=writers(query)).order_by("pk")[:MOST_TOLD])
-
-
 def ask(query: ReportQuery) -> int:
     """Leaves a notice for everybody who may approve it; returns how many were told."""
-    told = approvers(query)
-    for person in told:
-        text = f"The SQL query “{query}” waits for your approval."
-        notices.tell(person.pk, text, url=page_of(query), level=RunEvent.Level.WARNING)
-    return len(told)
+    text = f"The SQL query “{query}” waits for your approval."
+    return approvers.tell(APPROVE, text, url=page_of(query), but=writers(query))
 
 
 def answer(query: ReportQuery, words: str) -> None:
