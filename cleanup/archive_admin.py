@@ -57,10 +57,11 @@ class ArchivePartAdmin(ReadOnlyAdmin):
     def source(self, obj: ArchivePart) -> SafeString:
         url = reverse("admin:cleanup_cleanuprun_change", args=[obj.cleanup_run_id])
         return format_html(
-            '<a class="al-name" href="{}">{}</a><span class="al-sub">Part {}</span>',
+            '<a class="al-name" href="{}">{}</a><span class="al-sub">Part {} of run {}</span>',
             url,
             obj.cleanup_run.policy_name,
             obj.number,
+            obj.cleanup_run.run_id,
         )
 
     @admin.display(description="Holds")
