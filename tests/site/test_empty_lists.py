@@ -30,4 +30,6 @@ def test_an_empty_list_says_what_will_stand_in_it(client: Client, model: type) -
     shown = client.get(address).content.decode()
     assert escape(admin.site._registry[model].when_empty) in shown  # type: ignore[attr-defined]
     assert "No results found" not in shown
+    title = shown.partition("<title>")[2].partition("</title>")[0].strip().lower()
+    assert title == f"{model._meta.verbose_name_plural} | almanac".lower()  # type: ignore[attr-defined]
     assert "Nothing fits what you chose" in client.get(address, {"q": "x@example.org"}).content.decode()
