@@ -57,7 +57,12 @@ def next_run(schedule: Schedule) -> str:
     """When it runs next, on its own clock; on UTC where its clock cannot be read."""
     if schedule.next_due_at is None:
         return "It has no further run."
-    return f"Next: {on_its_clock(schedule, schedule.next_due_at):%Y-%m-%d %H:%M} {_clock_name(schedule)}."
+    return f"Next: {at_its_clock(schedule, schedule.next_due_at)}."
+
+
+def at_its_clock(schedule: Schedule, instant: datetime) -> str:
+    """The instant in words, on the schedule's own clock: 2026-11-23 09:00 Europe/Berlin."""
+    return f"{on_its_clock(schedule, instant):%Y-%m-%d %H:%M} {_clock_name(schedule)}"
 
 
 def on_its_clock(schedule: Schedule, instant: datetime) -> datetime:

@@ -130,7 +130,7 @@ class Command(BaseCommand):
             words, skipped = f"The next run of “{schedule}” will take place.", None
         else:
             skipped = services.skip_next(actor, schedule.pk)
-            words = f"The run of “{schedule}” at {skipped} will be skipped."
+            words = f"The run of “{schedule}” at {facts.at_its_clock(schedule, skipped)} will be skipped."
         self._say(options, words, {"name": schedule.name, "skip_at": facts.moment(skipped)})
 
     def _backfill(self, actor: Actor, options: dict[str, Any]) -> None:
