@@ -1,4 +1,4 @@
-"""``manage.py restore_archive RUN`` puts back what the cleanup of this run archived; ``--part KEY`` only one file of it."""
+"""``manage.py restore_archive RUN`` puts back what the cleanup of this run archived; with an archive's key, that one alone."""
 
 from __future__ import annotations
 
