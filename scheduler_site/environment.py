@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,12 @@ class ConfigurationError(Exception):
     """A setting is missing or wrong; the message says which one and what a right one looks like."""
 
 
+def replaced(environment: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    """The environment with these values, however they were given before: a ``NAME_FILE`` that stayed would win."""
+    files = {f"{name}_FILE" for name in values}
+    return {name: value for name, value in environment.items() if name not in files} | dict(values)
+
+
 class Environment:
     """Typed access to the environment; raises :class:`ConfigurationError` in plain words."""
 
@@ -37,6 +44,10 @@ class Environment:
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{name}_FILE cannot be read: {error}") from error
 
+    def is_given(self, name: str) -> bool:
+        """Whether the environment says anything about it, by its name or by that of a file."""
+        return name in os.environ or f"{name}_FILE" in os.environ
+
     def flag(self, name: str, default: bool) -> bool:
         value = self.text(name, "1" if default else "0").lower()
         if value in ("1", "true", "yes", "on"):
@@ -49,6 +60,13 @@ class Environment:
         value = self.text(name, str(default))
         if not value.isascii() or not value.isdigit() or int(value) < minimum:
             raise ConfigurationError(f"{name} is {value!r}; write a whole number of at least {minimum}.")
+        return int(value)
+
+    def port(self, name: str, default: int) -> int:
+        """A port; the default also where the variable is there and empty, as in ``PORT= make run``."""
+        value = self.text(name) or str(default)
+        if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= 65535:
+            raise ConfigurationError(f"{name} is {value!r}; write a port from 1 to 65535.")
         return int(value)
 
     def listed(self, name: str, default: str) -> list[str]:

