@@ -13,6 +13,20 @@ from tests.browser.conftest import House, context_of
 _CLICK_ONLY = """() => [...document.querySelectorAll('#content [x-on\\\\:click], #content [onclick]')]
     .filter(element => element.offsetParent && element.tabIndex < 0).map(element => element.outerHTML.slice(0, 160))"""
 
+_BROKEN_WORDS = """where => {
+    const found = [], texts = document.createTreeWalker(where, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        for (const word of texts.currentNode.data.matchAll(/[^\\s\\u2010-\\u2015\\/-]+/g)) {
+            const range = document.createRange();
+            range.setStart(texts.currentNode, word.index);
+            range.setEnd(texts.currentNode, word.index + word[0].length);
+            const lines = new Set([...range.getClientRects()].filter(one => one.width > 1).map(one => Math.round(one.top)));
+            if (lines.size > 1) found.push(word[0]);
+        }
+    }
+    return found;
+}"""
+
 # Colours that change slowly are waited for.
 _OTHER_THEME = """async () => {
     document.documentElement.classList.toggle("dark");
@@ -59,6 +73,11 @@ def faults_of(page: Page, paths: Iterable[str]) -> list[object]:
         page.goto(path)
         found += faults(page)
     return found
+
+
+def broken_words(page: Page, where: str) -> list[str]:
+    """The words within the element that begin on one line and end on another; one with a hyphen or a slash may."""
+    return [str(word) for word in page.locator(where).evaluate(_BROKEN_WORDS)]
 
 
 def is_too_wide(page: Page) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.checks import faults, is_too_wide, press_until_focused
+from tests.browser.checks import broken_words, faults, is_too_wide, press_until_focused
 from tests.browser.conftest import House, context_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -111,6 +111,17 @@ def test_many_are_paused_with_one_reason(page: Page) -> None:
     expect(page.get_by_text("paused already, and keeps its own reason")).to_be_visible()
     row(page, "Deliveries and subscribers, every Monday").get_by_role("button", name=re.compile("^Resume ")).click()
     expect(page.get_by_text("is active again")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1360, 1280, 1024, 768, 390])
+def test_no_word_breaks_in_the_list(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(LIST)
+    page.evaluate(
+        """() => document.querySelectorAll('[data-label="Last runs"] > div').forEach(
+            cell => cell.insertAdjacentHTML('beforeend', '<span class="al-sub">Succeeded 42 seconds ago</span>'))"""
+    )
+    assert broken_words(page, "#result_list") == [] and not is_too_wide(page)
 
 
 @pytest.fixture
