@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # What no database changes: pages in the browser, starting the house, who may open which page, and modules that ask none.
-NO_DATABASE := browser integration/test_house.py site/test_dates_in_german.py site/test_docs.py site/test_doors.py site/test_query_counts.py site/test_up.py site/test_environment.py schedules/test_cron.py schedules/test_cron_oracle.py \
+NO_DATABASE := browser integration/test_house.py site/test_dates_in_german.py site/test_docs.py site/test_doors.py site/test_query_counts.py site/test_up.py site/test_environment.py site/test_error_reporting.py schedules/test_cron.py schedules/test_cron_oracle.py \
 	schedules/test_cron_words_oracle.py schedules/test_phrases.py schedules/test_policies.py schedules/test_simple_modes.py \
 	schedules/test_working_days.py newsletters/test_content.py newsletters/test_fetching.py newsletters/test_html_source.py \
 	newsletters/test_import_files.py newsletters/test_mergetags.py newsletters/test_message.py newsletters/test_message_headers.py \

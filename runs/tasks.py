@@ -167,7 +167,9 @@ class LedgerTask(Task):  # type: ignore[type-arg]
         except JobFailed as error:
             ledger.fail(claimed, str(error), traceback=traceback.format_exc(), may_retry=error.may_retry)
         except Exception as error:
-            logger.exception("run %s failed", claimed.run.pk)
+            # Whoever collects the log's tracebacks gets the run with it.
+            facts = {"run": claimed.run.pk, "attempt": claimed.attempt, "kind": claimed.run.kind}
+            logger.exception("run %s failed", claimed.run.pk, extra=facts)
             words = f"Something unexpected went wrong ({type(error).__name__}: {error})."
             ledger.fail(claimed, words, traceback=traceback.format_exc())
         else:

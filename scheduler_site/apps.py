@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class SchedulerSiteConfig(AppConfig):
@@ -11,7 +12,8 @@ class SchedulerSiteConfig(AppConfig):
 
     def ready(self) -> None:
         from scheduler_site import checks as checks
-        from scheduler_site import cleaning
+        from scheduler_site import cleaning, error_reporting
         from scheduler_site import sign_in as sign_in
 
         cleaning.connect()
+        error_reporting.begin(settings.SENTRY_DSN)

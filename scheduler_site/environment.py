@@ -162,6 +162,21 @@ class Environment:
             )
         return url
 
+    def sentry_dsn(self) -> str:
+        """Where faults of the code are sent; empty where nowhere. The message never repeats it, because it holds a key."""
+        dsn = self.text("SENTRY_DSN")
+        example = "write the DSN that Sentry shows for the project, such as https://key@sentry.example.org/1"
+        try:
+            parts = urlsplit(dsn)
+            parts.port  # noqa: B018 - raises ValueError on a port that is no number
+        except ValueError as error:
+            raise ConfigurationError(f"SENTRY_DSN does not parse; {example}.") from error
+        project = parts.path.rpartition("/")[2]
+        has_project = project.isascii() and project.isdigit()
+        if dsn and not (parts.scheme in ("http", "https") and parts.hostname and parts.username and has_project):
+            raise ConfigurationError(f"SENTRY_DSN is no address with a key and the number of a project; {example}.")
+        return dsn
+
     def email(self) -> dict[str, Any]:
         """Django's e-mail settings from ``EMAIL_URL``; the local mailbox's port by default."""
         url = self.text("EMAIL_URL", "smtp://127.0.0.1:8025")

@@ -45,6 +45,7 @@ if ALERT_URLS:
 WATCHDOG_PING_URL = env.text("WATCHDOG_PING_URL")
 if WATCHDOG_PING_URL and not WATCHDOG_PING_URL.startswith(("http://", "https://")):
     raise ConfigurationError("WATCHDOG_PING_URL is no web address; write one such as https://hc-ping.com/your-code.")
+SENTRY_DSN = env.sentry_dsn()  # faults of the code; scheduler_site/error_reporting.py says what is sent
 
 INSTALLED_APPS = [
     "scheduler_site.apps.SchedulerSiteConfig",

@@ -31,6 +31,7 @@ def read(name: str, tmp_path: Path) -> object:
         "DEBUG": lambda: env.flag("DEBUG", default=False),
         "FILES_ACCEL": lambda: env.accelerated_files("FILES_ACCEL"),
         "PORT": lambda: env.port("PORT", 8000),
+        "SENTRY_DSN": env.sentry_dsn,
     }
     return readers[name]()
 
@@ -48,6 +49,10 @@ WRONG = [
     ("LEASE_SECONDS", "soon", "whole number"),
     ("LEASE_SECONDS", "1", "at least 2"),
     ("DEBUG", "perhaps", "write 1 or 0"),
+    ("SENTRY_DSN", "nonsense", "the DSN that Sentry shows"),
+    ("SENTRY_DSN", "https://sentry.example.org/1", "the DSN that Sentry shows"),
+    ("SENTRY_DSN", "https://key@sentry.example.org/almanac", "number of a project"),
+    ("SENTRY_DSN", "https://key@sentry.example.org:abc/1", "does not parse"),
     ("PORT", "http", "from 1 to 65535"),
     ("PORT", "70000", "from 1 to 65535"),
     ("FILES_ACCEL", "apache", "write nginx:/protected/"),
@@ -71,6 +76,15 @@ def test_it_names_the_variable_and_what_is_right(
     assert says in str(refusal.value)
 
 
+def test_a_right_dsn_is_taken_and_a_wrong_one_never_repeated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SENTRY_DSN", "https://key@sentry.example.org/some/where/1")
+    assert read("SENTRY_DSN", tmp_path) == "https://key@sentry.example.org/some/where/1"
+    monkeypatch.setenv("SENTRY_DSN", "https://the-key@sentry.example.org/x")
+    with pytest.raises(ConfigurationError) as refusal:
+        read("SENTRY_DSN", tmp_path)
+    assert "the-key" not in str(refusal.value)
+
+
 def test_a_missing_secret_file_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SECRET_KEY", raising=False)
     monkeypatch.setenv("SECRET_KEY_FILE", str(tmp_path / "missing"))
@@ -85,14 +99,15 @@ def test_a_key_is_made_once_and_only_its_owner_may_read_it(monkeypatch: pytest.M
     assert stat.S_IMODE((tmp_path / "new" / "secret_key").stat().st_mode) == 0o600
 
 
-def test_a_command_ends_in_one_line_without_a_traceback(tmp_path: Path) -> None:
-    environment = {**os.environ, "DATABASE_URL": "nonsense", "DATA_DIR": str(tmp_path)}
+@pytest.mark.parametrize("name", ["DATABASE_URL", "SENTRY_DSN"])
+def test_a_command_ends_in_one_line_without_a_traceback(name: str, tmp_path: Path) -> None:
+    environment = {**os.environ, name: "nonsense", "DATA_DIR": str(tmp_path)}
     environment["DJANGO_SETTINGS_MODULE"] = "scheduler_site.settings"
     done = subprocess.run(
         [sys.executable, "manage.py", "check"], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("Almanac cannot start: DATABASE_URL") and len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith(f"Almanac cannot start: {name}") and len(done.stderr.splitlines()) == 1
 
 
 class _Begun(Exception):

@@ -23,9 +23,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--port", type=int, default=Environment().port("PORT", 8000), help="port of the web pages"
-        )
+        parser.add_argument("--port", type=int, default=Environment().port("PORT", 8000), help="port of the web pages")
         parser.add_argument(
             "--data-dir", type=Path, default=settings.DATA_DIR, help="where the embedded parts keep their files"
         )
