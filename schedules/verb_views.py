@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -13,6 +15,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from runs import clock, form_errors, questions, typing_kept
+from runs.models import Run
 from runs.pages import page
 from runs.words import both_clocks, counted
 from schedules import backfill, kinds, services, starting, target_panel, targets
@@ -129,13 +132,8 @@ def run_now(request: HttpRequest, schedule_id: int) -> HttpResponse:
     tells = kind is not None and kind.tells_who_asked
     if key := _form_key(request):
         parameters = {"tell_me": "tell_me" in request.POST} if tells else None
-        try:
-            run = services.run_now(request.user, schedule.pk, idempotency_key=key, parameters=parameters)
-        except ValidationError as error:
-            messages.error(request, " ".join(error.messages))
-            return questions.leave(request, back)
-        messages.success(request, f"“{schedule}” was started.")
-        return questions.leave(request, reverse("admin:runs_run_change", args=[run.pk]))
+        start = partial(services.run_now, request.user, schedule.pk, idempotency_key=key, parameters=parameters)
+        return _started(request, str(schedule), start, back)
     questions.typed(request)
     context = {
         "schedule": schedule,
@@ -164,13 +162,10 @@ def run_once(request: HttpRequest, what: str) -> HttpResponse:
     back = questions.asked_from(request, pages, pages[0] if pages else reverse("admin:index"))
     if key := _form_key(request):
         parameters = {"tell_me": "tell_me" in request.POST} if kind.tells_who_asked else None
-        try:
-            run = starting.run_once(request.user, kind_key, target_id, idempotency_key=key, parameters=parameters)
-        except ValidationError as error:
-            messages.error(request, " ".join(error.messages))
-            return questions.leave(request, back)
-        messages.success(request, f"“{target}” was started.")
-        return questions.leave(request, reverse("admin:runs_run_change", args=[run.pk]))
+        start = partial(
+            starting.run_once, request.user, kind_key, target_id, idempotency_key=key, parameters=parameters
+        )
+        return _started(request, str(target), start, back)
     questions.typed(request)
     context = {
         "impact": kind.describe_impact(target), "target": target, "form_key": uuid.uuid4().hex,
@@ -199,6 +194,17 @@ def skip_next(request: HttpRequest, schedule_id: int) -> HttpResponse:
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     return questions.leave(request, _back(request, schedule))
+
+
+def _started(request: HttpRequest, name: str, start: Callable[[], Run], back: str) -> HttpResponse:
+    """Leads to the run's page; back, with the reason, where it could not be started."""
+    try:
+        run = start()
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return questions.leave(request, back)
+    messages.success(request, f"“{name}” was started.")
+    return questions.leave(request, reverse("admin:runs_run_change", args=[run.pk]))
 
 
 def _form_key(request: HttpRequest) -> str:
