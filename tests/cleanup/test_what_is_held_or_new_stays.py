@@ -1,0 +1,189 @@
+"""What is held is not touched by any cleanup, in any form; what is new or the latest stays however the two meet."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.db.models import BooleanField, Func, Q
+from django.test import Client
+
+from cleanup import holding
+from cleanup import targets as registry
+from cleanup.targets import row_target
+from newsletters.models import Delivery, FeedbackMessage, Issue, List, ReaderEvent, Subscriber, Subscription
+from reports import retention, storage
+from reports.models import ReportDefinition
+from runs.models import AuditEntry
+from schedules import services as schedules
+from schedules.drafts import ScheduleDraft
+from tests.cleanup import targets
+from tests.cleanup.targets import ago
+from tests.cleanup.test_targets_of_newsletters import a_person, on_list
+from tests.cleanup.test_targets_of_records import a_file, a_report
+from tests.newsletters.test_kept_counts import an_issue
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize("hold", [{"scope": "newsletter"}, {}, {"object_id": "delivery"}])
+def test_a_held_recipient_stays_who_it_was_when_the_reader_is_erased_by_a_cleanup(hold: dict[str, Any]) -> None:
+    person = a_person("left")
+    on_list(person, "unsubscribed", 900)
+    issue = an_issue()
+    Issue.objects.filter(pk=issue.pk).update(finished_at=ago(900))
+    delivery = Delivery.objects.create(
+        issue=issue, subscriber=person, email=person.email, email_norm=person.email_norm, state=3, sent_at=ago(900)
+    )
+    if "scope" in hold:
+        hold = {**hold, "value": str(issue.newsletter_id)}
+    if "object_id" in hold:
+        hold = {"object_id": str(delivery.pk)}
+    holding.add_hold(None, target="deliveries", reason="A court asks who got it", **hold)
+    before = Delivery.objects.filter(pk=delivery.pk).values().get()
+    targets.clean("inactive_subscribers", 365)
+    after = Delivery.objects.filter(pk=delivery.pk).values().get()
+    assert after == before, "what is held was emptied"
+
+
+def test_a_held_log_entry_stays_as_it_is_when_a_reader_is_erased_by_a_cleanup() -> None:
+    person = a_person("left")
+    on_list(person, "unsubscribed", 900)
+    entry = AuditEntry.objects.create(action="changed", object_label="Anna Left <left@example.org>")
+    holding.add_hold(None, target="activity_log", reason="Audit of 2026")
+    targets.clean("inactive_subscribers", 365)
+    entry.refresh_from_db()
+    assert "left@example.org" in entry.object_label
+
+
+def test_a_hold_on_a_person_keeps_what_they_wrote() -> None:
+    message = FeedbackMessage.objects.create(
+        text="I complain", email="Ann@Example.org", created_at=ago(300), mailed_at=ago(300)
+    )
+    a_person("ann")
+    holding.add_hold(None, target="*", scope="person", value="ann@example.org", reason="A complaint")
+    targets.clean("feedback", 90)
+    assert FeedbackMessage.objects.filter(pk=message.pk).exists()
+
+
+def test_any_schedule_can_be_held(policy: Any) -> None:
+    names = [f"S{number:04}" for number in range(502)]
+    for name in names:
+        schedules.create_schedule(
+            None, ScheduleDraft.for_kind("cleanup", name=name, target_id=policy.pk, expression="30 3 * * *")
+        )
+    from schedules.models import Schedule
+
+    last = Schedule.objects.get(periodic_task__name=names[-1])
+    hold = holding.add_hold(None, target="runs", scope="schedule", value=str(last.pk), reason="Audit")
+    assert hold.pk
+
+
+def test_a_hold_may_last_as_long_as_a_calendar_goes(client: Client, sessions: Any) -> None:
+    sessions(3, 40)
+    client.force_login(User.objects.create_superuser("boss"))
+    answer = client.post(
+        "/admin/cleanup/hold/add/",
+        {"what": "sessions:row", "object_id": "s1", "reason": "Audit of 2026", "until": "9999-12-31"},
+    )
+    assert answer.status_code in (200, 302)
+
+
+def test_the_report_that_the_house_keeps_as_its_latest_stays() -> None:
+    """One made later for days long past is not the latest."""
+    numbers = ReportDefinition.objects.create(name="Numbers", data_set="runs", keep_last=1)
+    latest = a_file(a_report(numbers, 40), deleted=False, expired=10)
+    earlier_days = a_file(a_report(numbers, 70), deleted=False, expired=-20)  # asked for later, for an earlier month
+    assert earlier_days.report_run.pk > latest.report_run.pk
+    assert retention.kept_runs([latest.report_run, earlier_days.report_run]) == {latest.report_run_id}
+    targets.clean("report_files", 1)
+    latest.refresh_from_db()
+    assert latest.deleted_at is None and storage.path_of(latest.key).exists()
+
+
+class Waits(Func):
+    """Takes its time for each row, as a slow disk does."""
+
+    template = "(pg_sleep(0.7) IS NOT NULL)"
+    output_field = BooleanField()
+
+
+def test_who_signs_up_while_a_batch_looks_for_its_rows_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer")
+    people = [a_person(f"p{number}") for number in range(3)]
+    chosen = List.objects.create(slug="a", name="A")
+    target = row_target("people_on_no_list")
+    import dataclasses
+
+    own = target.condition
+    assert callable(own)
+    slow = dataclasses.replace(target, condition=lambda cutoff: own(cutoff) & Q(Waits()), order=("pk",))
+    registry.register(slow)
+
+    signed_up: list[bool] = []
+
+    def sign_up() -> None:
+        for _ in range(400):
+            time.sleep(0.02)
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT 1 FROM pg_stat_activity WHERE query LIKE %s AND state = 'active' AND pid <> pg_backend_pid()",
+                    ["%SKIP LOCKED%"],
+                )
+                if cursor.fetchone():
+                    signed_up.append(True)
+                    break
+        Subscription.objects.create(subscriber=people[-1], list=chosen, state="confirmed", confirmed_at=ago(0))
+        connection.close()
+
+    thread = threading.Thread(target=sign_up)
+    thread.start()
+    try:
+        targets.clean("people_on_no_list", 30, batch_size=3)
+    finally:
+        thread.join()
+        registry.register(target)
+    assert signed_up, "nobody signed up while it looked"
+    assert Subscriber.objects.filter(pk=people[-1].pk).exists(), "a reader who has just signed up is gone"
+    assert Subscription.objects.filter(subscriber=people[-1]).count() == 1
+
+
+def test_a_file_that_is_held_by_its_name_stays_or_the_hold_is_refused(settings: Any, tmp_path: Any) -> None:
+    from django.core.exceptions import ValidationError
+
+    from tests.cleanup.test_targets_of_records import write
+
+    settings.FILES_DIR = settings.MEDIA_ROOT = tmp_path
+    file = write("imports/readers.csv", 3)
+    try:
+        holding.add_hold(None, target="orphan_files", object_id="readers.csv", reason="A court asks for it")
+    except ValidationError:
+        return
+    targets.clean("orphan_files", 1)
+    assert file.exists()
+
+
+def test_what_came_from_a_held_person_stays_also_when_the_letter_it_answered_goes() -> None:
+    issue = an_issue()
+    Issue.objects.filter(pk=issue.pk).update(finished_at=ago(900))
+    delivery = Delivery.objects.create(issue=issue, email="ann@example.org", email_norm="ann@example.org", state=3)
+    event = ReaderEvent.objects.create(kind="changed", delivery=delivery, at=ago(900))
+    holding.add_hold(None, target="reader_events", scope="person", value="ann@example.org", reason="A complaint")
+    targets.clean("reader_events", 365)
+    assert ReaderEvent.objects.filter(pk=event.pk).exists()
+    targets.clean("deliveries", 365)
+    targets.clean("reader_events", 365)
+    assert ReaderEvent.objects.filter(pk=event.pk).exists()
+
+
+def test_a_held_person_stays_held_under_another_address() -> None:
+    ann = a_person("ann")
+    holding.add_hold(None, target="*", scope="person", value="ann@example.org", reason="A complaint")
+    Subscriber.objects.filter(pk=ann.pk).update(email="anna@example.net", email_norm="anna@example.net")
+    targets.clean("people_on_no_list", 365)
+    assert Subscriber.objects.filter(pk=ann.pk).exists()
