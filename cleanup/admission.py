@@ -58,6 +58,10 @@ def _require_enabled(policy: CleanupPolicy, cleanup_run: CleanupRun) -> None:
         raise Refused(
             f"The rule of “{policy}” is not the one that was previewed when it was enabled. Preview it and enable it again."
         )
+    if guard.enabled_by(policy) is None:
+        raise Refused(
+            f"“{policy}” came here switched on: nobody has seen what it deletes here. Switch it off, preview it, and enable it again."
+        )
 
 
 def _count(cleanup_run: CleanupRun) -> Plan:

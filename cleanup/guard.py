@@ -7,13 +7,18 @@ from statistics import median
 
 from cleanup import planner, targets
 from cleanup.findings import Plan
-from cleanup.models import CleanupApproval, CleanupPolicy, CleanupRun
+from cleanup.models import CleanupApproval, CleanupPolicy, CleanupPreview, CleanupRun
 from cleanup.targets import FileTarget
 from runs import words
 
 FEW = 100
 """Of so few rows nobody needs to be asked whether they are many times the usual, or a large part of a small table."""
 _LAST = 10
+
+
+def enabled_by(policy: CleanupPolicy) -> CleanupPreview | None:
+    """The preview that its rule was enabled by, here; None when it was switched on some other way."""
+    return policy.previews.filter(enabled_it=True, rule_hash=policy.enabled_rule_hash).first()
 
 
 def usual(policy: CleanupPolicy) -> int | None:

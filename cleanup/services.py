@@ -91,6 +91,8 @@ def enable_policy(actor: Actor, policy_id: int) -> CleanupPolicy:
         if why := unapproved(policy, preview):
             raise ValidationError(f"Somebody else has to agree first. {' '.join(why)}")
         policy.enabled_rule_hash = preview.rule_hash
+        policy.previews.filter(enabled_it=True).exclude(pk=preview.pk).update(enabled_it=False)
+        policy.previews.filter(pk=preview.pk).update(enabled_it=True)
         return _switch(actor, policy, True, "enabled the policy")
 
 

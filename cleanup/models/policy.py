@@ -122,9 +122,14 @@ class CleanupPreview(models.Model):
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+    enabled_it = models.BooleanField(default=False, editable=False)
+    """The policy was enabled by this one: what it counted was agreed to."""
 
     class Meta:
         ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["policy"], condition=Q(enabled_it=True), name="enabled_by_one_preview"),
+        ]
 
     def __str__(self) -> str:
         return f"Preview of {self.policy}"

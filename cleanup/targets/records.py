@@ -113,6 +113,15 @@ IMPORTS = Target(
     ),
     describe=lambda row: f"{row}, {words.plain_date(row.created_at)}",
 )
+
+
+def previews_nobody_needs(cutoff: datetime) -> Q:
+    """No policy was enabled by them, and nobody is asked to agree to what they say."""
+    approvals = apps.get_model("cleanup.CleanupApproval")._default_manager
+    asked = approvals.filter(preview=OuterRef("pk"), approved_at=None, refused_at=None)
+    return Q(enabled_it=False) & ~Q(Exists(asked))
+
+
 PREVIEWS = Target(
     key="cleanup_previews",
     label="Previews of cleanups",
@@ -121,8 +130,10 @@ PREVIEWS = Target(
     date_field="created_at",
     order=("pk",),
     floor_days=7,
+    condition=previews_nobody_needs,
     description="What policies would have deleted, with samples of rows.",
-    promise="The latest preview of each policy stays.",
+    promise="The latest preview of each policy stays, and so do the one that it was switched on by and what somebody is "
+    "asked to approve.",
     group_by="policy",
     group_members=Q(),
     keep_at_least=1,

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.sessions.models import Session
 
 from cleanup import planner
-from cleanup.models import CleanupPolicy
+from cleanup.models import CleanupPolicy, CleanupPreview
 from runs import clock, ledger
 from runs.models import Run
 from runs.states import Trigger
@@ -41,6 +41,7 @@ def enabled(**values: Any) -> CleanupPolicy:
     policy = CleanupPolicy(is_enabled=True, **values)
     policy.enabled_rule_hash = planner.rule_hash(policy)
     policy.save()
+    CleanupPreview.objects.create(policy=policy, rule_hash=policy.enabled_rule_hash, enabled_it=True)
     return policy
 
 
@@ -50,6 +51,7 @@ def change(policy: CleanupPolicy, **values: Any) -> CleanupPolicy:
         setattr(policy, name, value)
     policy.enabled_rule_hash = planner.rule_hash(policy)
     policy.save()
+    policy.previews.filter(enabled_it=True).update(rule_hash=policy.enabled_rule_hash)
     return policy
 
 

@@ -23,7 +23,7 @@ from cleanup import (
     services,
 )
 from cleanup.batches import Work
-from cleanup.models import Archiving, CleanupApproval, CleanupPolicy, CleanupPreview, CleanupRun
+from cleanup.models import Archiving, CleanupApproval, CleanupPolicy, CleanupRun
 from cleanup.selection import Selection
 from cleanup.targets import row_target
 from runs import clock
@@ -223,9 +223,16 @@ def test_who_wrote_the_rule_does_not_approve_it_after_somebody_renamed_it(made: 
 def test_a_policy_that_arrives_switched_on_was_previewed_here_or_does_not_run(made: dict[str, Any]) -> None:
     """As from a file of another house, with its mark of having been previewed there."""
     bare(made, 40)
-    policy = enabled(name="Made", targets=["made"], days=30)
-    assert not CleanupPreview.objects.exists()
-    assert clean(policy).state == CleanupRun.State.REFUSED and made["MadeParent"].objects.count() == 40
+    policy = off(is_enabled=True)
+    CleanupPolicy.objects.update(enabled_rule_hash=planner.rule_hash(policy))
+    refused = clean(policy)
+    assert (refused.state, made["MadeParent"].objects.count()) == (CleanupRun.State.REFUSED, 40)
+    assert "came here switched on" in refused.reason
+    services.preview_policy(None, policy.pk)
+    assert clean(policy).state == CleanupRun.State.REFUSED, "looking at it does not enable it"
+    services.disable_policy(None, policy.pk)
+    services.enable_policy(None, policy.pk)
+    assert clean(policy).total == 40
 
 
 def test_nothing_is_deleted_once_the_cleaning_is_closed(made: dict[str, Any]) -> None:

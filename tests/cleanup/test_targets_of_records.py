@@ -16,7 +16,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 
-from cleanup.models import ArchivePart, CleanupPolicy, CleanupPreview, CleanupRun
+from cleanup.models import ArchivePart, CleanupApproval, CleanupPolicy, CleanupPreview, CleanupRun
 from cleanup.targets import orphan_files
 from newsletters.models import Image
 from reports import retention, storage
@@ -89,9 +89,14 @@ def test_previews_and_records_of_cleanups() -> None:
     def preview(days: float) -> CleanupPreview:
         return CleanupPreview.objects.create(policy=policy, rule_hash="x", created_at=ago(days))
 
-    previews = [preview(days) for days in (30, 20, 10)]
+    previews = [preview(days) for days in (50, 40, 30, 20, 10)]
+    CleanupPreview.objects.filter(pk=previews[0].pk).update(enabled_it=True)
+    asked = CleanupApproval.objects.create(policy=policy, preview=previews[1], rule_hash="x", rows_allowed=40)
     targets.clean("cleanup_previews", 7)
-    assert list(CleanupPreview.objects.filter(policy=policy)) == [previews[2]]
+    assert set(CleanupPreview.objects.filter(policy=policy)) == {previews[0], previews[1], previews[4]}
+    CleanupApproval.objects.filter(pk=asked.pk).update(refused_at=ago(0))
+    targets.clean("cleanup_previews", 7)
+    assert set(CleanupPreview.objects.filter(policy=policy)) == {previews[0], previews[4]}
     made = CleanupRun.objects.bulk_create(
         CleanupRun(policy=policy, policy_name="A", run_id=5000 + n, started_at=ago(900 - n), finished_at=ago(900 - n),
                    state="done", deleted={"sessions": n})
