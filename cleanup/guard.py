@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from statistics import median
 
-from cleanup import planner, targets
+from cleanup import planner, reasons, targets
 from cleanup.findings import Plan
 from cleanup.models import CleanupApproval, CleanupPolicy, CleanupPreview, CleanupRun
 from cleanup.targets import FileTarget
@@ -22,18 +22,16 @@ def enabled_by(policy: CleanupPolicy) -> CleanupPreview | None:
 
 
 def usual(policy: CleanupPolicy) -> int | None:
-    """How many rows its runs delete: the median of its last ten that ended well, else what the preview of this rule
-    counted when it was enabled; None when nothing is known yet."""
+    """How many rows its runs delete: the median of the last ten that deleted any, and that nobody cut short; else what the
+    preview counted that it was enabled by. None when nothing is known yet: quiet months say nothing of the first full one."""
     if policy._state.adding:
         return None
-    ended = policy.runs.filter(state__in=(CleanupRun.State.DONE, CleanupRun.State.PARTIAL)).order_by("-id")[:_LAST]
-    totals = [run.total for run in ended]
+    ended = policy.runs.filter(state__in=(CleanupRun.State.DONE, CleanupRun.State.PARTIAL)).exclude(deleted={})
+    totals = [run.total for run in ended.exclude(reason__in=reasons.CUT_SHORT).order_by("-id")[:_LAST]]
     if totals:
         return int(median(totals))
-    if not policy.enabled_rule_hash:
-        return None
-    enabled = policy.previews.filter(rule_hash=policy.enabled_rule_hash).order_by("-id").first()
-    return None if enabled is None else enabled.total
+    enabled = enabled_by(policy)
+    return enabled.total or None if enabled is not None else None
 
 
 def reasons_for_approval(policy: CleanupPolicy, plan: Plan) -> tuple[str, ...]:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
-from cleanup import admission, archive, archive_parquet, ending, executor, file_batches, outbox, pace, planner, targets
+from cleanup import (
+    admission,
+    archive,
+    archive_parquet,
+    ending,
+    executor,
+    file_batches,
+    outbox,
+    pace,
+    planner,
+    reasons,
+    targets,
+)
 from cleanup.archive_file import ArchiveError
 from cleanup.batches import Work
 from cleanup.models import Archiving, CleanupPolicy, CleanupRun
@@ -46,7 +58,7 @@ def perform(run: RunContext) -> str:
         ending.close(cleanup_run, CleanupRun.State.FAILED, why)
         raise JobFailed(why, may_retry=False) from error
     except RunCancelled:
-        ending.close(cleanup_run, CleanupRun.State.PARTIAL, "Somebody cancelled it.")
+        ending.close(cleanup_run, CleanupRun.State.PARTIAL, reasons.CANCELLED)
         raise
     run.confirm()
     return ending.result_of(ending.close(cleanup_run, None, why))
@@ -180,7 +192,7 @@ class _Attempt:
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + _LOOK_SECONDS
             if not CleanupPolicy.objects.filter(pk=self._policy_id or 0, is_enabled=True).exists():
-                return "It was switched off, or deleted, while it ran."
+                return reasons.SWITCHED_OFF
         return ""
 
     def _time_is_over_at(self) -> float:

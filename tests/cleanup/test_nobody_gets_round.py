@@ -18,6 +18,7 @@ from cleanup import (
     file_counts,
     holding,
     planner,
+    reasons,
     row_counts,
     running,
     services,
@@ -97,14 +98,17 @@ def test_a_larger_run_that_was_agreed_to_becomes_usual(made: dict[str, Any]) -> 
         assert (week, done.state, done.total) == (week, CleanupRun.State.DONE, 1500), done.reason
 
 
-def test_a_run_that_was_cancelled_says_nothing_of_what_is_usual(made: dict[str, Any]) -> None:
+@pytest.mark.parametrize("by_then", [{}, {"made": 20}])
+def test_a_run_that_was_cancelled_says_nothing_of_what_is_usual(made: dict[str, Any], by_then: dict[str, int]) -> None:
     bare(made, 1500)
     policy = off()
     services.preview_policy(None, policy.pk)
     services.enable_policy(None, policy.pk)
     context = begin(policy)
     record = running._record(context, policy)
-    ending.close(record, CleanupRun.State.PARTIAL, "Somebody cancelled it.")
+    CleanupRun.objects.update(deleted=by_then)
+    record.refresh_from_db()
+    ending.close(record, CleanupRun.State.PARTIAL, reasons.CANCELLED)
     done = clean(policy)
     assert (done.state, done.total) == (CleanupRun.State.DONE, 1500), done.reason
 
