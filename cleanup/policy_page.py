@@ -39,7 +39,6 @@ PARTS = 5
 """Runs whose archives are on the page; the others are in their own list."""
 LOOK_SECONDS = 1.0
 """How long the page may count what comes next."""
-SEE_ROWS = (services.RUN, services.CHANGE, "cleanup.add_cleanuppolicy", approval.APPROVE)
 LARGE = 10_000
 """From so many deleted rows on, the page says where their room went."""
 TONES = {
@@ -92,7 +91,7 @@ def whole(request: HttpRequest, policy: CleanupPolicy) -> dict[str, Any]:
         "preview": preview,
         "plan": plan_page.shown(of_preview(preview)) if preview is not None and is_same else None,
         # The rows may name people: who only looks on sees how many they are.
-        "hides_samples": not any(request.user.has_perm(one) for one in SEE_ROWS),
+        "hides_samples": not any(request.user.has_perm(one) for one in services.DECIDE),
         "is_same_rule": is_same,
         "is_fresh": is_fresh,
         "ran_since": bool(

@@ -18,6 +18,8 @@ from schedules import targets as schedule_targets
 PREVIEW_LASTS = timedelta(hours=24)
 CHANGE = "cleanup.change_cleanuppolicy"
 RUN = "cleanup.run_cleanup"
+DECIDE = (RUN, CHANGE, "cleanup.add_cleanuppolicy", approval.APPROVE)
+"""Whoever may do one of these decides about cleanups; others look on."""
 SECONDS = 10.0
 """How long a preview may count that is kept: longer than one that only looks on while somebody types."""
 _FIRST = "Preview it first: the last preview is missing, older than 24 hours, or of another rule."
@@ -53,17 +55,20 @@ def save_policy(actor: Actor, policy: CleanupPolicy) -> CleanupPolicy:
 
 
 def preview_policy(actor: Actor, policy_id: int) -> CleanupPreview:
-    """Counts what the policy would delete now, and keeps the answer."""
+    """Counts what the policy would delete now, and keeps the answer; not for those who only look on, since by what is kept
+    others switch it on."""
     policy = CleanupPolicy.objects.get(pk=policy_id)
     audit.require(actor, "cleanup.view_cleanuppolicy", "preview the policy", policy)
     policy_checks.check_rule(PolicyDraft.of(policy))
     plan = planner.preview(policy, clock.now(), seconds=SECONDS)
+    preview = CleanupPreview(
+        policy=policy, rule_hash=planner.rule_hash(policy), version=policy.version, findings=plan.as_json(),
+        total=plan.total, is_estimate=plan.is_estimate, created_at=clock.now(),
+        created_by_id=actor.pk if actor is not None else None,
+    )  # fmt: skip
     with transaction.atomic():
-        preview = CleanupPreview.objects.create(
-            policy=policy, rule_hash=planner.rule_hash(policy), version=policy.version, findings=plan.as_json(),
-            total=plan.total, is_estimate=plan.is_estimate, created_at=clock.now(),
-            created_by_id=actor.pk if actor is not None else None,
-        )  # fmt: skip
+        if actor is None or any(actor.has_perm(one) for one in DECIDE):  # type: ignore[union-attr]
+            preview.save()
         audit.record(actor, "previewed the policy", policy, after={"rows": preview.total, "preview": preview.pk})
     return preview
 

@@ -46,7 +46,8 @@ def preview(request: HttpRequest, policy_id: int) -> str:
     """Counts now."""
     found = services.preview_policy(request.user, policy_id)
     about = "about " if found.is_estimate else ""
-    return f"It would delete {about}{words.counted(found.total, 'row')} now. Nothing was deleted by this preview."
+    said = f"It would delete {about}{words.counted(found.total, 'row')} now. Nothing was deleted by this preview."
+    return said if found.pk else f"{said} It is not kept, as you only look on."
 
 
 @_verb

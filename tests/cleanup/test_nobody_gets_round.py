@@ -74,7 +74,10 @@ def test_looking_again_does_not_raise_what_is_usual(made: dict[str, Any]) -> Non
     bare(made, 2000, first=100)
     assert clean(policy).state == CleanupRun.State.REFUSED
     viewer = staff("viewer", "view_cleanuppolicy")
-    do(signed_in(viewer), policy, "preview")
+    said = do(signed_in(viewer), policy, "preview")
+    assert "2,020 rows now." in said and "It is not kept" in said
+    assert policy.previews.count() == 1
+    services.preview_policy(None, policy.pk)  # and one that is kept
     refused = clean(policy)
     assert (refused.state, refused.total) == (CleanupRun.State.REFUSED, 0)
 
