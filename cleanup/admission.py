@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.core.exceptions import ValidationError
 
-from cleanup import guard, planner, policy_checks, targets
+from cleanup import guard, planner, policy_checks, reasons, targets
 from cleanup.archive_file import ArchiveError, require_room
 from cleanup.findings import Plan
 from cleanup.models import Archiving, CleanupApproval, CleanupPolicy, CleanupRun
@@ -23,11 +23,15 @@ class Refused(Exception):
 
 
 def admit(run: RunContext, policy: CleanupPolicy | None, cleanup_run: CleanupRun) -> None:
-    """Freezes the cutoff and how far the run may go; an attempt that goes on has been admitted already.
+    """Freezes the cutoff and how far the run may go; an attempt that goes on has been admitted already, and each of its
+    batches asks whether it still may. That the clock went back is found out by the first of either.
 
     Raises:
         Refused: nothing may be deleted.
     """
+    if cleanup_run.started_at > clock.now():
+        # The cutoff hangs on when it began: then it lies too late, also one that was frozen by a clock that was ahead.
+        raise Refused(reasons.CLOCK_WENT_BACK)
     if cleanup_run.cutoff is not None:
         return
     if policy is None:
@@ -66,8 +70,6 @@ def _require_enabled(policy: CleanupPolicy, cleanup_run: CleanupRun) -> None:
 
 def _count(cleanup_run: CleanupRun) -> Plan:
     now = clock.now()
-    if cleanup_run.started_at > now:
-        raise Refused("The clock went backwards: rows that are still to come would be deleted. Run it again later.")
     try:
         # The cutoff hangs on when this cleaning began, not on when an attempt of it did.
         return planner.plan(cleanup_run.rule, cleanup_run.started_at, now, seconds=COUNT_SECONDS, in_short=True)

@@ -12,10 +12,10 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connection, transaction
 from django.db.models import QuerySet
 
-from cleanup import held_rows, outbox, removal, selection, table_sql
+from cleanup import held_rows, outbox, reasons, removal, selection, table_sql
 from cleanup.archive_file import ArchiveError
 from cleanup.archive_writing import PartWriter
-from cleanup.models import Archiving, CleanupRun
+from cleanup.models import Archiving, CleanupPolicy, CleanupRun
 from cleanup.removal import Keeper, NoKeeper, Removed
 from cleanup.selection import Place, Selection
 from cleanup.targets import Target
@@ -28,6 +28,10 @@ SHORT_TIMEOUT = "100ms"
 """While it is found out which row is in use."""
 _GIVEN_WAY = ("55P03", "40P01", "40001", "57014")
 """PostgreSQL: lock not available, deadlock, serialization failure, statement cancelled."""
+
+
+class Stopped(Exception):
+    """No further batch may begin, in words (:mod:`cleanup.reasons`): it was switched off, or goes by another rule by now."""
 
 
 class RowsFailed(Exception):
@@ -77,7 +81,8 @@ def run_batch(
     Raises:
         RowsFailed: nothing was deleted, because some row of them cannot be (RowsInUse: not just now).
         ArchiveError: nothing was deleted, because the archive could not be written.
-        LeaseLost: another attempt owns the run.
+        LeaseLost: another attempt owns the run, or it was closed.
+        Stopped: nothing was deleted, because the run must not go on.
         OperationalError: somebody else holds a lock for too long, or the database is away.
     """
     began = time.monotonic()
@@ -99,10 +104,28 @@ def run_batch(
 
 
 def own(work: Work) -> CleanupRun:
-    """The run's record, locked. Raises LeaseLost when it belongs to another attempt by now."""
-    stored = locked(CleanupRun.objects.filter(pk=work.cleanup_run_id, attempt=work.attempt)).first()
+    """The run's record, as :func:`owned` gives it."""
+    return owned(work.cleanup_run_id, work.attempt)
+
+
+def owned(cleanup_run_id: int, attempt: int) -> CleanupRun:
+    """The run's record, locked, and its policy with it: who switches that off waits for the batch, and none follows.
+
+    Raises:
+        LeaseLost: it belongs to another attempt by now, or was closed.
+        Stopped: the run must not go on.
+    """
+    # The policy first: so does who deletes it.
+    policy = locked(CleanupPolicy.objects.filter(runs=cleanup_run_id)).first()
+    stored = locked(CleanupRun.objects.filter(pk=cleanup_run_id, attempt=attempt, finished_at=None)).first()
     if stored is None:
         raise LeaseLost
+    if policy is None or not policy.is_enabled:
+        raise Stopped(reasons.SWITCHED_OFF)
+    if policy.enabled_rule_hash != stored.rule_hash:
+        raise Stopped(reasons.CHANGED)
+    if stored.started_at > clock.now():
+        raise Stopped(reasons.CLOCK_WENT_BACK)  # its cutoff was fixed by a clock that was ahead
     return stored
 
 

@@ -41,7 +41,7 @@ class Cleaning:
         """Deletes behind the place until nothing is left or ``left`` rows are deleted; yields each committed batch.
 
         Raises:
-            TooManyRefused, ArchiveError, LeaseLost; OperationalError when the database is away.
+            TooManyRefused, ArchiveError, LeaseLost, Stopped; OperationalError when the database is away.
         """
         while left is None or left > 0:
             size = self._pace.size if left is None else min(self._pace.size, left)

@@ -15,8 +15,6 @@ from cleanup.models import CleanupRun
 from cleanup.selection import Place
 from cleanup.targets import FileTarget, OrphanFile
 from runs import clock
-from runs.ledger import LeaseLost
-from runs.locking import locked
 
 
 class FileCleaning:
@@ -29,7 +27,7 @@ class FileCleaning:
         self._bound, self._place = min(bound, target.most_per_batch), place
 
     def batches(self, left: int | None = None) -> Iterator[Done]:
-        """Removes orphans behind the place, in the order of their paths. Raises LeaseLost."""
+        """Removes orphans behind the place, in the order of their paths. Raises LeaseLost, Stopped."""
         stored = CleanupRun.objects.get(pk=self._run_id)
         assert stored.cutoff is not None
         before = min(stored.cutoff, clock.now() - self._target.grace)
@@ -49,9 +47,7 @@ class FileCleaning:
         target, key = self._target, self._target.key
         with transaction.atomic():
             batches.wait_at_most()
-            stored = locked(CleanupRun.objects.filter(pk=self._run_id, attempt=self._attempt)).first()
-            if stored is None:
-                raise LeaseLost
+            stored = batches.owned(self._run_id, self._attempt)
             held_rows.freeze()
             now = clock.now()
             holds = held_rows.biting(target, now)

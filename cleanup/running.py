@@ -19,7 +19,7 @@ from cleanup import (
     targets,
 )
 from cleanup.archive_file import ArchiveError
-from cleanup.batches import Work
+from cleanup.batches import Stopped, Work
 from cleanup.models import Archiving, CleanupPolicy, CleanupRun
 from cleanup.selection import Selection
 from cleanup.targets import AnyTarget, Target
@@ -29,7 +29,6 @@ from runs.ledger import LeaseLost, RunCancelled
 from runs.models import Run
 from runs.tasks import JobFailed, RunContext
 
-_LOOK_SECONDS = 1.0
 _TO_END = 0.9
 """Of the time that its schedule gives a run, so much is for deleting: the rest is for counting what is left."""
 
@@ -47,7 +46,8 @@ def perform(run: RunContext) -> str:
         admission.admit(run, policy, cleanup_run)
         why = _Attempt(run, policy, cleanup_run).clean()
     except admission.Refused as refused:
-        ending.close(cleanup_run, CleanupRun.State.REFUSED, str(refused))
+        state = CleanupRun.State.PARTIAL if _reloaded(cleanup_run).total else CleanupRun.State.REFUSED
+        ending.close(cleanup_run, state, str(refused), is_trouble=True)
         raise JobFailed(str(refused), may_retry=False) from refused
     except ArchiveError as error:
         state = CleanupRun.State.PARTIAL if _reloaded(cleanup_run).total else CleanupRun.State.REFUSED
@@ -89,11 +89,9 @@ class _Attempt:
 
     def __init__(self, run: RunContext, policy: CleanupPolicy | None, cleanup_run: CleanupRun) -> None:
         self._run, self._stored = run, cleanup_run
-        self._policy_id = policy.pk if policy else None
         self._bound = policy.batch_size if policy else 1000
         self._rest_ms = policy.rest_ms if policy else 0
         self._until = self._time_is_over_at()
-        self._look_at = 0.0
         self._total = cleanup_run.total
 
     def clean(self) -> str:
@@ -104,7 +102,11 @@ class _Attempt:
         self._run.progress(self._total, self._expected(), "rows")
         for target in targets.known(self._stored.rule["targets"]):
             while not self._is_done(target.key):
-                if why := self._pass(target):
+                try:
+                    why = self._pass(target)
+                except Stopped as stopped:
+                    why = str(stopped)
+                if why:
                     return why
             if count := self._stored.deleted.get(target.key):
                 self._run.log(f"Deleted {target.counted(count)}.")
@@ -154,7 +156,7 @@ class _Attempt:
             following = {"place": None, "round": round_ + 1, "done": False}
             time.sleep(0.2 * round_)
         self._stored.cursor = {**self._stored.cursor, target.key: following}
-        mine = CleanupRun.objects.filter(pk=self._stored.pk, attempt=self._stored.attempt)
+        mine = CleanupRun.objects.filter(pk=self._stored.pk, attempt=self._stored.attempt, finished_at=None)
         if not mine.update(cursor=self._stored.cursor):
             raise LeaseLost
 
@@ -189,10 +191,6 @@ class _Attempt:
             return f"Far more rows became old enough than were counted, so it stopped after {allowed:,}."
         if time.monotonic() >= self._until:
             return "Its time was over; the rest follows in the next run."
-        if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + _LOOK_SECONDS
-            if not CleanupPolicy.objects.filter(pk=self._policy_id or 0, is_enabled=True).exists():
-                return reasons.SWITCHED_OFF
         return ""
 
     def _time_is_over_at(self) -> float:

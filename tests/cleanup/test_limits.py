@@ -15,7 +15,19 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
-from cleanup import batches, ending, executor, file_batches, guard, outbox, planner, running, targets
+from cleanup import (
+    batches,
+    ending,
+    executor,
+    file_batches,
+    guard,
+    outbox,
+    pace,
+    planner,
+    running,
+    services,
+    targets,
+)
 from cleanup.models import CleanupApproval, CleanupPolicy, CleanupRun, FileOutbox
 from runs import clock
 from runs.models import AuditEntry, Notice
@@ -95,19 +107,14 @@ def test_its_time_ends_it_too(made: dict[str, Any], monkeypatch: pytest.MonkeyPa
     assert (done.state, done.total) == (CleanupRun.State.PARTIAL, 30) and "time was over" in done.reason
 
 
-def test_switching_the_policy_off_stops_a_run_under_way(made: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_once_a_policy_is_off_no_batch_of_a_run_under_way_follows(
+    made: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     bare(made, 30)
     policy = policy_for(batch_size=10)
-    monkeypatch.setattr(running, "_LOOK_SECONDS", 0)
     context = begin(policy)
-    progress = context.progress
-
-    def switched_off(done: int, total: int | None = None, unit: str = "") -> None:
-        if done == 10:
-            CleanupPolicy.objects.update(is_enabled=False)
-        progress(done, total, unit)
-
-    context.progress = switched_off  # type: ignore[method-assign]
+    # In the rest after the first batch, as the page does it.
+    monkeypatch.setattr(pace, "rest", lambda *_: services.disable_policy(None, policy.pk))
     running.perform(context)
     done = CleanupRun.objects.get()
     assert (done.state, done.total, done.backlog) == (
@@ -115,6 +122,32 @@ def test_switching_the_policy_off_stops_a_run_under_way(made: dict[str, Any], mo
         10,
         20,
     ) and "switched off" in done.reason
+
+
+def test_who_switches_a_policy_off_waits_for_the_batch_under_way(made: dict[str, Any]) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer: a batch and a switch never meet")
+    bare(made, 30)
+    policy = policy_for(batch_size=10)
+    committed: list[int] = []
+
+    def switch() -> None:
+        services.disable_policy(None, policy.pk)
+        committed.append(len(left(made)))
+        connection.close()
+
+    thread = threading.Thread(target=switch)
+
+    def meanwhile(pks: Any, now: Any) -> None:
+        if thread.ident is None:
+            thread.start()
+            thread.join(0.3)
+            assert not committed, "it is off, and the batch goes on"
+
+    targets.register(tables.family_target(before_batch=meanwhile))
+    done = clean(policy)
+    thread.join()
+    assert (done.total, committed, "switched off" in done.reason) == (10, [20], True), done.reason
 
 
 def test_a_row_that_cannot_go_is_named_and_everything_beside_it_goes(made: dict[str, Any]) -> None:
