@@ -46,7 +46,7 @@ def admit(run: RunContext, policy: CleanupPolicy | None, cleanup_run: CleanupRun
     approval = _approval_used(policy, plan)
     cleanup_run.cutoff, cleanup_run.preview, cleanup_run.approval = plan.cutoff, preview, approval
     cleanup_run.expected = plan.total
-    cleanup_run.allowed = approval.rows_allowed if approval else (None if plan.is_estimate else 2 * plan.total + 1000)
+    cleanup_run.allowed = approval.rows_allowed if approval else _allowed(policy, plan)
     run.confirm()
     cleanup_run.save(update_fields=["cutoff", "preview", "approval", "expected", "allowed"])
 
@@ -87,7 +87,17 @@ def _require_room(cleanup_run: CleanupRun, rows: int) -> None:
             raise Refused(f"{error} Nothing was deleted.") from error
 
 
+def _allowed(policy: CleanupPolicy, plan: Plan) -> int | None:
+    """How many rows may go without anybody's word: what was counted and as much again, and never more than the limits."""
+    unasked = guard.most_unasked(policy, plan)
+    if plan.is_estimate:
+        return unasked
+    counted = 2 * plan.total + 1000
+    return counted if unasked is None else min(counted, unasked)
+
+
 def _approval_used(policy: CleanupPolicy, plan: Plan) -> CleanupApproval | None:
-    if not guard.reasons_for_approval(policy, plan):
+    # How many rows there really are, an estimate does not say: what somebody agreed to counts then.
+    if not plan.is_estimate and not guard.reasons_for_approval(policy, plan):
         return None
     return guard.valid_approval(policy, clock.now(), rows=guard.capped(policy, plan))

@@ -56,6 +56,21 @@ def reasons_for_approval(policy: CleanupPolicy, plan: Plan) -> tuple[str, ...]:
     return tuple(reasons)
 
 
+def most_unasked(policy: CleanupPolicy, plan: Plan) -> int | None:
+    """So many rows the limits of the policy let a run delete without anybody's word; None when it has none.
+
+    What a plan counted stays within it unless there are reasons for approval; what it only estimated, or what becomes old
+    enough meanwhile, may not.
+    """
+    limits = [] if policy.approve_above_rows is None else [policy.approve_above_rows]
+    if policy.approve_above_percent is not None:
+        parts = [max(one.table_rows, one.count) * policy.approve_above_percent // 100 for one in plan.findings]
+        limits.append(sum(max(FEW, part) for part in parts))
+    if (before := usual(policy)) is not None:
+        limits.append(max(FEW, policy.approve_above_times * before))
+    return min(limits, default=None)
+
+
 def capped(policy: CleanupPolicy, plan: Plan) -> int:
     """How many rows a run would delete: its own limit ends it before what there is."""
     return plan.total if policy.max_rows is None else min(plan.total, policy.max_rows)

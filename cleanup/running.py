@@ -188,6 +188,8 @@ class _Attempt:
         if limit is not None and self._total >= limit:
             return f"It stopped at its limit of {limit:,}; the rest follows in the next run."
         if allowed is not None and self._total >= allowed:
+            if self._stored.approval_id is None and allowed < 2 * (self._stored.expected or 0) + 1000:
+                return f"It stopped after {allowed:,}: for more in one run, somebody else has to agree."
             return f"Far more rows became old enough than were counted, so it stopped after {allowed:,}."
         if time.monotonic() >= self._until:
             return "Its time was over; the rest follows in the next run."

@@ -134,6 +134,13 @@ def test_what_was_only_estimated_does_not_go_above_the_limits(
     )  # what a database thinks of a condition that it does not know
     done = clean(policy)
     assert done.total <= 500, f"{done.total} rows went, and nobody was asked"
+    assert "It stopped after 500: for more in one run, somebody else has to agree." in done.reason
+    now = clock.now()
+    CleanupApproval.objects.create(
+        policy=policy, rule_hash=planner.rule_hash(policy), rows_allowed=900, approved_at=now,
+        until=now + timedelta(days=7),
+    )  # fmt: skip
+    assert clean(policy).total == 900, "so many were agreed to"
 
 
 def test_what_becomes_eligible_meanwhile_does_not_go_above_the_limit(made: dict[str, Any]) -> None:
