@@ -92,6 +92,11 @@ def why_refused(policy: CleanupPolicy, plan: Plan, now: datetime) -> str:
     for finding in plan.findings:
         target = targets.get(finding.key)
         if isinstance(target, FileTarget) and finding.count > FEW:
+            if finding.is_estimate:
+                return (
+                    f"Counting “{finding.label}” stopped at {finding.count:,}, so nobody knows what part of all files would go. "
+                    "Nothing was deleted."
+                )
             share = 100 * finding.count / max(finding.table_rows, finding.count)
             if share > target.refuse_above_percent:
                 return (
