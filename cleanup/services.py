@@ -22,6 +22,7 @@ DECIDE = (RUN, CHANGE, "cleanup.add_cleanuppolicy", approval.APPROVE)
 """Whoever may do one of these decides about cleanups; others look on."""
 SECONDS = 10.0
 """How long a preview may count that is kept: longer than one that only looks on while somebody types."""
+_NOTHING_WAITS = "Nothing waits for approval: the rule was changed, or somebody has decided already."
 _FIRST = "Preview it first: the last preview is missing, older than 24 hours, or of another rule."
 
 
@@ -151,8 +152,9 @@ def approve_policy(actor: Actor, policy_id: int, seen: str, note: str = "") -> C
     Raises:
         ValidationError: nothing waits, another rule does by now, or the actor asked for it or wrote the rule.
     """
-    asked = _decide(actor, policy_id, seen, "approve the policy")
+    found = _decide(actor, policy_id, seen, "approve the policy")
     with transaction.atomic():
+        asked = _undecided(found)
         asked.approved_by_id = actor.pk if actor is not None else None
         asked.approved_at = clock.now()
         asked.until = asked.approved_at + approval.LASTS
@@ -169,8 +171,9 @@ def refuse_policy(actor: Actor, policy_id: int, seen: str, note: str) -> Cleanup
     """Says no, and why."""
     if not note.strip():
         raise ValidationError({"note": "Say why, for whoever asked."})
-    asked = _decide(actor, policy_id, seen, "refuse the policy")
+    found = _decide(actor, policy_id, seen, "refuse the policy")
     with transaction.atomic():
+        asked = _undecided(found)
         asked.refused_at, asked.note = clock.now(), note.strip()
         asked.save()
         audit.record(actor, "refused the policy", asked.policy, reason=note)
@@ -205,13 +208,21 @@ def _decide(actor: Actor, policy_id: int, seen: str, action: str) -> CleanupAppr
     audit.require(actor, approval.APPROVE, action, policy)
     asked = approval.waiting(policy)
     if asked is None:
-        raise ValidationError("Nothing waits for approval: the rule was changed, or somebody has decided already.")
+        raise ValidationError(_NOTHING_WAITS)
     if seen != seen_of(asked):
         raise ValidationError("It was asked for anew while you looked. Look at what is shown now.")
     if actor is not None and (problem := approval.why_not(policy, asked, actor)):  # type: ignore[arg-type]
         audit.record(actor, action, policy, reason=problem, was_refused=True)
         raise ValidationError(problem)
     return asked
+
+
+def _undecided(asked: CleanupApproval) -> CleanupApproval:
+    """The same, locked: whoever decides at the same moment waits, and learns that it was decided."""
+    same = locking.locked(CleanupApproval.objects.filter(pk=asked.pk, approved_at=None, refused_at=None)).first()
+    if same is None:
+        raise ValidationError(_NOTHING_WAITS)
+    return same
 
 
 def _answer(asked: CleanupApproval, text: str) -> None:
