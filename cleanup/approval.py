@@ -20,7 +20,6 @@ LASTS = timedelta(days=7)
 LEEWAY = 1.1
 """Rows go on growing old between the preview and the run."""
 _CHANGED = ("created the policy", "changed the policy")
-_LOOKED_BACK = 50
 _LIMITS = {
     "approve_above_rows": "above {} rows",
     "approve_above_percent": "above {} % of a table",
@@ -49,13 +48,13 @@ def refused(policy: CleanupPolicy) -> CleanupApproval | None:
 
 
 def makers(policy: CleanupPolicy, asked_by_id: int | None) -> set[int]:
-    """Who cannot approve the rule: whoever asked, and whoever wrote it last."""
+    """Who cannot approve the rule: whoever asked, and whoever wrote it last. A new name or another limit is no new rule."""
     found = {asked_by_id} if asked_by_id else set()
     entries = AuditEntry.objects.filter(
         object_type=policy._meta.label_lower, object_id=str(policy.pk), was_refused=False, action__in=_CHANGED
     )
-    for actor_id, after in entries.order_by("-id").values_list("actor_id", "after")[:_LOOKED_BACK]:
-        if "days" in after:
+    for actor_id, before, after in entries.order_by("-id").values_list("actor_id", "before", "after").iterator():
+        if "days" in after and before.get("version") != after.get("version"):
             if actor_id:
                 found.add(actor_id)
             break
@@ -92,7 +91,7 @@ def lifted(before: CleanupPolicy, after: CleanupPolicy) -> list[str]:
 def tell_lifted(policy: CleanupPolicy, actor: Actor, changes: Sequence[str]) -> None:
     """Leaves a notice for everybody else who may approve: nobody lifts a limit unseen."""
     text = f"{actor or 'Almanac'} changed when “{policy}” asks for approval: {'; '.join(changes)}."
-    approvers.tell(APPROVE, text, url=page_of(policy), but=makers(policy, getattr(actor, "pk", None)))
+    approvers.tell(APPROVE, text, url=page_of(policy), but=[getattr(actor, "pk", None)])
 
 
 def page_of(policy: CleanupPolicy) -> str:

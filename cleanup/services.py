@@ -48,7 +48,7 @@ def save_policy(actor: Actor, policy: CleanupPolicy) -> CleanupPolicy:
         policy.save()
         audit.record(
             actor, "created the policy" if is_new else "changed the policy", policy,
-            before=PolicyDraft.of(before).facts() if before else {}, after={**draft.facts(), "version": policy.version},
+            before={**PolicyDraft.of(before).facts(), "version": before.version} if before else {}, after={**draft.facts(), "version": policy.version},
         )  # fmt: skip
         if before is not None and (lifted := approval.lifted(before, policy)):
             approval.tell_lifted(policy, actor, lifted)

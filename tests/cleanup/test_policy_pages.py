@@ -201,11 +201,14 @@ def test_a_no_needs_its_reason_and_reaches_whoever_asked(off: CleanupPolicy, ses
 
 def test_nobody_lifts_a_limit_unseen(off: CleanupPolicy) -> None:
     anna = staff("anna", "change_cleanuppolicy", "approve_cleanup")
-    berta = staff("berta", "approve_cleanup")
+    berta = staff("berta", "change_cleanuppolicy", "approve_cleanup")
     off.approve_above_rows = None
     services.save_policy(anna, off)
     assert "above 10 rows before, never now" in Notice.objects.get(user=berta).text
     assert not Notice.objects.filter(user=anna).exists()
+    off.approve_above_times = 500
+    services.save_policy(berta, off)
+    assert "500 times the usual now" in Notice.objects.get(user=anna).text
 
 
 def test_it_shows_its_runs_their_backlog_and_where_the_room_went(boss: Client, off: CleanupPolicy) -> None:
