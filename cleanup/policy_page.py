@@ -80,7 +80,7 @@ def whole(request: HttpRequest, policy: CleanupPolicy) -> dict[str, Any]:
     now = clock.now()
     preview = policy.previews.select_related("created_by").order_by("-id").first()
     is_same = preview is not None and preview.rule_hash == planner.rule_hash(policy)
-    is_fresh = is_same and preview is not None and preview.created_at > now - services.PREVIEW_LASTS
+    is_fresh = is_same and preview is not None and now - services.PREVIEW_LASTS < preview.created_at <= now
     trend = _trend(policy)
     ahead = _ahead(policy, now)
     return {

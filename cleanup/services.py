@@ -76,7 +76,10 @@ def preview_policy(actor: Actor, policy_id: int) -> CleanupPreview:
 
 def valid_preview(policy: CleanupPolicy) -> CleanupPreview | None:
     """The latest preview of this very rule that is under 24 hours old."""
-    fresh = policy.previews.filter(rule_hash=planner.rule_hash(policy), created_at__gt=clock.now() - PREVIEW_LASTS)
+    now = clock.now()  # one that was made while the clock was ahead is none
+    fresh = policy.previews.filter(
+        rule_hash=planner.rule_hash(policy), created_at__gt=now - PREVIEW_LASTS, created_at__lte=now
+    )
     return fresh.select_related("created_by").order_by("-id").first()
 
 

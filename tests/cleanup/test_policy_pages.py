@@ -101,9 +101,14 @@ def test_from_preview_to_on_and_off_again(boss: Client, off: CleanupPolicy, sess
     assert "It is off" in do(boss, off, "disable")
 
 
-def test_a_preview_lasts_a_day_and_only_for_its_rule(off: CleanupPolicy) -> None:
+def test_a_preview_lasts_a_day_and_only_for_its_rule(boss: Client, off: CleanupPolicy) -> None:
     services.preview_policy(None, off.pk)
     CleanupPreview.objects.update(created_at=clock.now() - timedelta(hours=24, minutes=1))
+    with pytest.raises(ValidationError, match="Preview it first"):
+        services.enable_policy(None, off.pk)
+    services.preview_policy(None, off.pk)
+    CleanupPreview.objects.update(created_at=clock.now() + timedelta(hours=1))  # the clock was ahead
+    assert "That counts for a day" not in page(boss, off)
     with pytest.raises(ValidationError, match="Preview it first"):
         services.enable_policy(None, off.pk)
     services.preview_policy(None, off.pk)
