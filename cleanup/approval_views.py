@@ -26,7 +26,9 @@ def approve(request: HttpRequest, object_id: int) -> HttpResponse:
         who = asked.asked_by or "Somebody"
         lasts = words.counted(approval.LASTS.days, "day")
         facts = [
-            f"{who} asks to delete {words.counted(asked.preview.total if asked.preview else 0, 'row')}. {asked.why}",
+            f"{who} asks to delete {words.counted(asked.preview.total, 'row')}. {asked.why}"
+            if asked.preview
+            else f"{who} asked for this. {asked.why} What was counted then is no longer there.",
             f"You agree to this rule and to at most {words.counted(asked.rows_allowed, 'row')} a run, for {lasts}. "
             "With another rule, or with more rows, you are asked again.",
         ]

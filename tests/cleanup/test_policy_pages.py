@@ -20,6 +20,7 @@ from runs.models import AuditEntry, Notice
 from runs.tasks import JobFailed
 from schedules import services as schedules
 from schedules.drafts import ScheduleDraft
+from tests.cleanup import targets
 from tests.cleanup.conftest import begin
 
 pytestmark = pytest.mark.django_db
@@ -143,6 +144,10 @@ def test_above_its_limits_somebody_else_has_to_agree(off: CleanupPolicy, session
         "30 days",
     ):
         assert fact in question, fact
+    CleanupPreview.objects.update(created_at=clock.now() - timedelta(days=20))
+    do(one, off, "preview")
+    targets.clean("cleanup_previews", 7)  # weeks later
+    assert "anna asks to delete 40 rows" in do(other, off, "approve")
     assert "Approved" in do(other, off, "approve", seen=services.seen_of(asked), note="Go on")
     assert Notice.objects.filter(user=anna, text__contains="approved by berta").exists()
     assert "It is on" in do(one, off, "enable")
