@@ -56,9 +56,14 @@ def result_of(cleanup_run: CleanupRun) -> str:
     """What was deleted, in one line."""
     said = [words.counted(cleanup_run.total, "row") + f" deleted: {planner.in_words(cleanup_run.deleted)}."]
     if not cleanup_run.total:
-        said = [
-            "Nothing was deleted." if cleanup_run.poison or cleanup_run.reason else "Nothing was old enough to delete."
-        ]
+        held = sum(one.get("held", 0) for one in cleanup_run.skipped.values())
+        said = ["Nothing was old enough to delete."]
+        if held:
+            said = [
+                f"Nothing was deleted: {words.counted(held, 'row')} {'is' if held == 1 else 'are'} old enough, and held."
+            ]
+        elif cleanup_run.poison or cleanup_run.reason:
+            said = ["Nothing was deleted."]
     others = cleanup_run.total_rows - cleanup_run.total
     if others > 0:
         said.append(f"{words.counted(others, 'row')} that belonged to them went with them.")

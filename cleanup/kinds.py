@@ -6,7 +6,7 @@ from typing import cast
 
 from django.db import models
 
-from cleanup import ending, planner, running, targets, upkeep
+from cleanup import ending, plan_page, planner, running, targets, upkeep
 from cleanup.models import Archiving, CleanupPolicy
 from cleanup.run_links import page_of_run
 from cleanup.selection import UnknownFilter
@@ -28,7 +28,7 @@ def describe_impact(target: models.Model) -> str:
     except UnknownFilter:
         return "It will be refused: what it was narrowed down by is no longer offered. Change it, and preview it again"
     if not plan.total:
-        return "Nothing is old enough to delete at the moment"
+        return f"It would delete nothing at the moment: {plan_page.shown(plan).why_nothing}"
     about = "about " if plan.is_estimate else ""
     back = "They cannot be brought back" if policy.archive == Archiving.NONE else "An archive of them is kept"
     return f"Deletes {about}{planner.in_words(plan.counts)}. {back}"

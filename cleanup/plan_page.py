@@ -77,6 +77,15 @@ class PlanShown:
         return f"{'about ' if self.is_estimate else ''}{words.counted(self.total, 'row')}"
 
     @property
+    def why_nothing(self) -> str:
+        """Why no row would go: "2 rows are old enough, and held"."""
+        if self.held:
+            return f"{words.counted(self.held, 'row')} {'is' if self.held == 1 else 'are'} old enough, and held"
+        if any(one.kept for one in self.findings):
+            return "what is old enough is the newest of its group, and stays"
+        return "no row is old enough"
+
+    @property
     def tables(self) -> list[Table]:
         """Over all targets, in their order, those that are deleted first."""
         found: dict[tuple[str, bool], Table] = {}

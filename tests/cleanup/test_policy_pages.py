@@ -254,6 +254,18 @@ def test_holds_are_shown_where_they_bite(boss: Client, off: CleanupPolicy, sessi
     said = page(boss, off)
     assert "2 rows older than" in said and said.count("Asked for by the auditor") == 2
     assert "1 is old enough and stays" in said
+    holding.add_hold(None, target="sessions", object_id="", reason="Audit")
+    do(boss, off, "preview")
+    said = page(boss, off)
+    assert "Nothing: 3 rows are old enough, and held" in said and "Nothing is old enough" not in said
+    live = boss.post("/admin/cleanup/cleanuppolicy/live/", {"name": "x", "targets": ["sessions"], "days": "30"})
+    assert "It would delete nothing now: 3 rows are old enough, and held." in live.content.decode()
+    services.enable_policy(None, off.pk)
+    context = begin(off)
+    running.perform(context)
+    cleaned = CleanupRun.objects.get(run_id=context.id)
+    said = boss.get(f"/admin/cleanup/cleanuppolicy/run/{cleaned.pk}/").content.decode()
+    assert "3 stayed because of a hold" in said and "Nothing that may go was left behind" in said
 
 
 def test_every_change_needs_its_permission_and_refusals_are_recorded(off: CleanupPolicy) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.sessions.models import Session
 
-from cleanup import holding, planner, running, services
+from cleanup import holding, kinds, planner, running, services
 from cleanup.models import CleanupPolicy, CleanupRun, Hold
 from runs import clock, ledger
 from runs.models import AuditEntry, Run
@@ -66,7 +66,8 @@ def test_a_held_row_stays(policy: CleanupPolicy, sessions: Add) -> None:
 def test_a_hold_on_everything_keeps_everything(policy: CleanupPolicy, sessions: Add) -> None:
     sessions(5, 31)
     holding.add_hold(None, target="sessions", object_id="", reason="Audit")
-    assert running.perform(begin(policy)) == "Nothing was old enough to delete."
+    assert "at the moment: 5 rows are old enough, and held" in kinds.describe_impact(policy)
+    assert running.perform(begin(policy)) == "Nothing was deleted: 5 rows are old enough, and held."
     assert Session.objects.count() == 5
 
 
