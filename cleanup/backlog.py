@@ -1,4 +1,5 @@
-"""Tells people when a policy falls behind: what is old enough to go grows from run to run, and nobody would notice."""
+"""Tells people when a policy falls behind: what is old enough to go grows from run to run, or no run may begin any more, and
+nobody would notice."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from runs.addresses import page
 from runs.models import Alert
 
 PREFIX = "cleanup.backlog."
+REFUSED = "cleanup.refused."
 GROWN = 3
 """So many times in a row it grew before anybody is told."""
 _ENDED = (CleanupRun.State.DONE, CleanupRun.State.PARTIAL)
@@ -19,9 +21,13 @@ _ENDED = (CleanupRun.State.DONE, CleanupRun.State.PARTIAL)
 def look(cleanup_run: CleanupRun) -> None:
     """Called when a cleaning has ended, with its backlog counted. Opens the policy's alert, or ends it."""
     enabled = CleanupPolicy.objects.filter(is_enabled=True).values_list("pk", flat=True)
-    alerts.resolve_all_but(PREFIX, [f"{PREFIX}{pk}" for pk in enabled])  # nobody waits for the others any more
+    for prefix in (PREFIX, REFUSED):
+        alerts.resolve_all_but(prefix, [f"{prefix}{pk}" for pk in enabled])  # nobody waits for the others any more
     policy = cleanup_run.policy
-    if policy is None or not policy.is_enabled or cleanup_run.backlog is None:
+    if policy is None or not policy.is_enabled:
+        return
+    _look_at_refusals(policy, cleanup_run)
+    if cleanup_run.backlog is None:
         return
     left = trend(policy)
     if not left:
@@ -38,7 +44,8 @@ def look(cleanup_run: CleanupRun) -> None:
 
 def forget(policy_id: int) -> None:
     """Ends its alert; called when it is switched off or deleted."""
-    alerts.resolve(f"{PREFIX}{policy_id}")
+    for prefix in (PREFIX, REFUSED):
+        alerts.resolve(f"{prefix}{policy_id}")
 
 
 def trend(policy: CleanupPolicy, runs: int = GROWN + 1) -> list[int]:
@@ -52,6 +59,23 @@ def is_growing(left: Sequence[int]) -> bool:
     """Whether each of the last runs left more over than the one before."""
     last = left[-GROWN - 1 :]
     return len(last) == GROWN + 1 and all(one < other for one, other in pairwise(last))
+
+
+def _look_at_refusals(policy: CleanupPolicy, cleanup_run: CleanupRun) -> None:
+    """Each refusal tells the owner. Refused again and again, it is everybody's business: nothing goes any more."""
+    key = f"{REFUSED}{policy.pk}"
+    if cleanup_run.state in _ENDED:
+        alerts.resolve(key)
+    if cleanup_run.state != CleanupRun.State.REFUSED:
+        return
+    last = CleanupRun.objects.filter(policy=policy, finished_at__isnull=False).order_by("-id")
+    states = list(last.values_list("state", flat=True)[:GROWN])
+    if states == [CleanupRun.State.REFUSED] * GROWN:
+        alerts.raise_alert(
+            key, f"The cleanup “{policy}” is refused again and again", detail=cleanup_run.reason,
+            level=Alert.Level.WARNING, owner_id=policy.owner_id,
+            url=page("admin:cleanup_cleanuppolicy_detail", policy.pk),
+        )  # fmt: skip
 
 
 def _detail(cleanup_run: CleanupRun, left: Sequence[int]) -> str:

@@ -72,6 +72,18 @@ def test_nobody_is_told_of_ups_and_downs(leaves: Callable[..., None], counts: tu
     assert not is_told()
 
 
+def test_more_than_its_owner_is_told_when_it_is_refused_again_and_again(leaves: Callable[..., None]) -> None:
+    for state in ("refused", "refused", "done", "refused", "refused"):
+        leaves(0 if state == "done" else None, state)
+        assert not is_told()
+    leaves(None, "refused")
+    assert Alert.objects.get(resolved_at=None).title == "The cleanup “Old sessions” is refused again and again"
+    leaves(None, "failed")
+    assert is_told()
+    leaves(0, "done")
+    assert not is_told()
+
+
 @pytest.mark.parametrize("end", ["disabled", "deleted"])
 def test_nobody_is_reminded_of_a_policy_that_is_off(
     leaves: Callable[..., None], policy: CleanupPolicy, end: str
