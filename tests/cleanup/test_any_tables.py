@@ -270,7 +270,7 @@ def _check(case: Case, made: dict[str, Any], folder: Path) -> None:
     assert done.backlog == len(going) - len(gone)
     if case.max_rows is None:
         context = begin(policy)
-        assert running.perform(context) == "Nothing was old enough to delete."
+        assert running.perform(context).startswith("Nothing was ")
     if case.archive != "none":
         problems = [one.problem for one in restoring.restore(None, list(done.parts.all())) if one.problem]
         assert not problems and tables.rows_of(list(made.values())) == before
