@@ -64,7 +64,8 @@ def _require_enabled(policy: CleanupPolicy, cleanup_run: CleanupRun) -> None:
         )
     if guard.enabled_by(policy) is None:
         raise Refused(
-            f"“{policy}” came here switched on: nobody has seen what it deletes here. Switch it off, preview it, and enable it again."
+            f"“{policy}” was not switched on by a preview here: nobody has seen what it deletes. "
+            "Switch it off, preview it, and enable it again."
         )
 
 

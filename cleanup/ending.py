@@ -90,7 +90,9 @@ def close_abandoned(sender: Any, run: Run, **_: Any) -> None:
 
 def _left(cleanup_run: CleanupRun) -> Plan:
     """What a run at this moment would find by the same cutoff."""
-    return planner.plan(cleanup_run.rule, cleanup_run.started_at, clock.now(), seconds=LEFT_SECONDS, in_short=True)
+    now = clock.now()  # before it began, where the clock went back
+    since = min(cleanup_run.started_at, now)
+    return planner.plan(cleanup_run.rule, since, now, seconds=LEFT_SECONDS, in_short=True)
 
 
 def _skipped(stored: CleanupRun, left: Plan) -> dict[str, dict[str, int]]:

@@ -6,7 +6,7 @@ from typing import cast
 
 from django.db import models
 
-from cleanup import ending, plan_page, planner, running, targets, upkeep
+from cleanup import ending, guard, plan_page, planner, running, targets, upkeep
 from cleanup.models import Archiving, CleanupPolicy
 from cleanup.run_links import page_of_run
 from cleanup.selection import UnknownFilter
@@ -27,6 +27,8 @@ def describe_impact(target: models.Model) -> str:
         plan = planner.plan(policy.rule(), now, now, in_short=True)
     except UnknownFilter:
         return "It will be refused: what it was narrowed down by is no longer offered. Change it, and preview it again"
+    if guard.enabled_by(policy) is None:
+        return "It will be refused: it was not switched on by a preview here. Switch it off, preview it, and enable it again"
     if not plan.total:
         return f"It would delete nothing at the moment: {plan_page.shown(plan).why_nothing}"
     about = "about " if plan.is_estimate else ""

@@ -17,6 +17,7 @@ from cleanup import (
     ending,
     file_counts,
     holding,
+    kinds,
     planner,
     reasons,
     row_counts,
@@ -241,7 +242,8 @@ def test_a_policy_that_arrives_switched_on_was_previewed_here_or_does_not_run(ma
     CleanupPolicy.objects.update(enabled_rule_hash=planner.rule_hash(policy))
     refused = clean(policy)
     assert (refused.state, made["MadeParent"].objects.count()) == (CleanupRun.State.REFUSED, 40)
-    assert "came here switched on" in refused.reason
+    assert "was not switched on by a preview here" in refused.reason
+    assert "will be refused" in kinds.describe_impact(policy)
     services.preview_policy(None, policy.pk)
     assert clean(policy).state == CleanupRun.State.REFUSED, "looking at it does not enable it"
     services.disable_policy(None, policy.pk)
