@@ -20,11 +20,15 @@ _FINAL = (*_COMPLETE, "incomplete", "failed", "cancelled")
 
 
 def not_kept(cutoff: datetime) -> Q:
-    """Those of which the report does not keep the last so many complete ones."""
+    """Those of which the report does not keep the last so many complete ones, as the reports app counts them: the latest are
+    those whose days end last, not those that were made last.
+    """
     there = apps.get_model("reports.Artefact")._default_manager.filter(report_run=OuterRef("pk"), deleted_at=None)
+    end = OuterRef("report_run__window_end")
     newer = apps.get_model("reports.ReportRun")._default_manager.filter(
-        Exists(there), definition=OuterRef("report_run__definition"), state__in=_COMPLETE, pk__gt=OuterRef("report_run")
-    )
+        Q(window_end__gt=end) | Q(window_end=end, pk__gt=OuterRef("report_run")),
+        Exists(there), definition=OuterRef("report_run__definition"), state__in=_COMPLETE,
+    )  # fmt: skip
     count = Coalesce(Subquery(newer.order_by().values("definition").annotate(n=Count("pk")).values("n")), 0)
     is_kept = Q(report_run__definition__isnull=False, report_run__state__in=_COMPLETE) & Q(
         LessThan(count, F("report_run__definition__keep_last"))
