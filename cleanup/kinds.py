@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import cast
 
+from django.core.exceptions import ValidationError
 from django.db import models
 
-from cleanup import ending, guard, plan_page, planner, running, targets, upkeep
+from cleanup import ending, guard, plan_page, planner, policy_checks, running, targets, upkeep
 from cleanup.models import Archiving, CleanupPolicy
 from cleanup.run_links import page_of_run
-from cleanup.selection import UnknownFilter
 from cleanup.targets import plans  # noqa: F401 - its check of every plan runs at start
 from cleanup.targets.ours import OURS
 from runs import clock, duties, job_kinds, outcomes
@@ -24,9 +24,10 @@ def describe_impact(target: models.Model) -> str:
         return "It is not enabled: preview it and enable it first"
     now = clock.now()
     try:
+        policy_checks.check_frozen(policy.rule())
         plan = planner.plan(policy.rule(), now, now, in_short=True)
-    except UnknownFilter:
-        return "It will be refused: what it was narrowed down by is no longer offered. Change it, and preview it again"
+    except ValidationError as error:  # somebody changed it from outside, or a filter is offered no longer
+        return f"It will be refused: {' '.join(error.messages)} Change it, and preview it again"
     if guard.enabled_by(policy) is None:
         return "It will be refused: it was not switched on by a preview here. Switch it off, preview it, and enable it again"
     if not plan.total:
