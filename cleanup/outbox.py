@@ -10,6 +10,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import FieldError
 from django.db import transaction
 from django.db.models import F
 
@@ -76,16 +77,17 @@ def inside(path: str) -> Path:
 
 def _try(one: FileOutbox, now: datetime) -> int | None:
     """The bytes that were freed; None when the file stays, or stays for now."""
-    if _is_named(one):
-        one.delete()  # another row needs it: it goes with the last of them
-        return None
     try:
+        if _is_named(one):
+            one.delete()  # another row needs it: it goes with the last of them
+            return None
         whole = inside(one.path)
         freed = whole.stat().st_size if whole.is_file() else 0
         whole.unlink(missing_ok=True)
-    except (OSError, OutsideFolder) as error:
+    except (OSError, OutsideFolder, LookupError, FieldError, ValueError) as error:
+        # A table or column that is gone, or is elsewhere now, cannot say whether it needs the file: so the file stays.
         logger.warning("the file %s cannot be removed (%s); trying again later", one.path, error)
-        wait = min(timedelta(minutes=1) * 2**one.tries, _LONGEST_WAIT)
+        wait = min(timedelta(minutes=1) * 2 ** min(one.tries, 20), _LONGEST_WAIT)
         one.tries, one.next_try_at, one.error = one.tries + 1, now + wait, str(error)[:300]
         one.save(update_fields=["tries", "next_try_at", "error"])
         return None

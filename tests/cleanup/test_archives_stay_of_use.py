@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.db import connection, models
 from django.test import Client
 
-from cleanup import archive, restoring, running
+from cleanup import archive, outbox, restoring, running
 from cleanup.models import CleanupPolicy, CleanupRun, FileOutbox
 from newsletters import erasing
 from newsletters.models import Delivery, Issue, Subscriber
@@ -110,6 +110,16 @@ def test_a_file_that_cannot_be_removed_is_counted_once(
     monkeypatch.setattr(Path, "unlink", fails)
     totals = [targets.clean("orphan_files", 1).total for _ in range(3)]
     assert file.exists() and FileOutbox.objects.count() == 1, (totals, FileOutbox.objects.count())
+
+
+def test_a_file_is_tried_again_however_often_it_was(settings: Any, tmp_path: Path) -> None:
+    settings.FILES_DIR = tmp_path
+    (tmp_path / "folder").mkdir()  # no file: it cannot be removed as one
+    for tries in (0, 50, 2000):
+        FileOutbox.objects.create(path="folder", target="made", why="x", tries=tries)
+    assert outbox.work_off(clock.now()) == (0, 0)
+    waits = [one.next_try_at - clock.now() for one in FileOutbox.objects.order_by("pk")]
+    assert all(timedelta(seconds=50) < wait < timedelta(hours=7) for wait in waits)
 
 
 @pytest.fixture
