@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DatabaseError
-from django.db.models import Count, Min, Q, Sum, prefetch_related_objects
+from django.db.models import Count, Exists, Min, OuterRef, Q, Sum, prefetch_related_objects
 from django.http import HttpRequest
 
 from cleanup import (
@@ -25,7 +25,7 @@ from cleanup import (
     targets,
 )
 from cleanup.findings import of_preview
-from cleanup.models import CleanupPolicy, CleanupPreview, CleanupRun, Hold
+from cleanup.models import ArchivePart, CleanupPolicy, CleanupPreview, CleanupRun, Hold
 from cleanup.policy_words import Ahead
 from cleanup.selection import UnknownFilter
 from cleanup.targets import Target
@@ -186,12 +186,15 @@ def _holds(policy: CleanupPolicy, now: datetime) -> list[tuple[Hold, str]]:
 
 def _kept(policy: CleanupPolicy) -> list[CleanupRun]:
     """Its last runs that kept a copy, each with how much of it there still is."""
+    parts = ArchivePart.objects.filter(cleanup_run=OuterRef("pk"), deleted_at=None)
+    # The runs first, then their sums: summing up all parts of all runs takes long where there are very many.
+    latest = list(policy.runs.filter(Exists(parts)).order_by("-id").values_list("pk", flat=True)[:PARTS])
     there = Q(parts__deleted_at=None)
-    runs = policy.runs.annotate(
+    runs = CleanupRun.objects.filter(pk__in=latest).annotate(
         kept_parts=Count("parts", filter=there), kept_rows=Sum("parts__row_count", filter=there),
         kept_bytes=Sum("parts__byte_count", filter=there), kept_until=Min("parts__expires_at", filter=there),
     )  # fmt: skip
-    return list(runs.filter(kept_parts__gt=0).order_by("-id")[:PARTS])
+    return list(runs.order_by("-id"))
 
 
 def room(keys: Sequence[str], last: CleanupRun | None) -> dict[str, Any]:
