@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.text import capfirst
+
 from cleanup import targets
 from cleanup.models import Archiving, CleanupPolicy
 from runs import words
@@ -40,7 +42,7 @@ def narrowed(policy: CleanupPolicy) -> list[str]:
 def rule(policy: CleanupPolicy) -> list[tuple[str, str]]:
     """Each decision with its words, for whoever has to agree to it."""
     said = [
-        ("Deletes", what(policy).capitalize() if policy.targets else "Nothing"),
+        ("Deletes", capfirst(what(policy)) if policy.targets else "Nothing"),
         ("Older than", words.counted(policy.days, "day")),
         *(("Only", phrase) for phrase in narrowed(policy)),
     ]

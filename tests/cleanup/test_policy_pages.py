@@ -13,7 +13,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import connection
 from django.test import Client
 
-from cleanup import approval, holding, kinds, running, services
+from cleanup import approval, holding, kinds, policy_words, running, services
 from cleanup.models import CleanupApproval, CleanupPolicy, CleanupPreview, CleanupRun
 from runs import clock
 from runs.models import AuditEntry, Notice
@@ -88,6 +88,11 @@ def test_a_filter_that_is_offered_no_longer_breaks_no_page(boss: Client, off: Cl
     assert "no longer offered" in kinds.describe_impact(off)
     with pytest.raises(JobFailed, match="no longer offered"):
         running.perform(begin(off))
+
+
+def test_names_are_said_as_they_are_written(off: CleanupPolicy) -> None:
+    off.targets = ["admin_log"]
+    assert dict(policy_words.rule(off))["Deletes"] == "The log of Django’s own admin pages"
 
 
 def test_from_preview_to_on_and_off_again(boss: Client, off: CleanupPolicy, sessions: Add) -> None:
