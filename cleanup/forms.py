@@ -42,11 +42,13 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
     archive = forms.ChoiceField(
         label="Keep a copy of what is deleted", choices=Archiving.choices, required=False,
         widget=UnfoldAdminRadioSelectWidget,
-        help_text="The copy is written and read back before anything is deleted, and can be put back for as long as it is kept.",
+        help_text="The copy is written and read back before anything is deleted, and can be put back for as long as it is kept. "
+        "Somebody who is erased later stays in it until it goes.",
     )  # fmt: skip
     archive_days = NumberField(
         "Keep the copy for (days)",
-        "After that the copy is deleted as well, for good. Leave empty to keep it until somebody deletes it.",
+        "After that the copy is deleted as well, for good. Leave empty to keep it until somebody deletes it; a copy that names "
+        "people stays for three years at most.",
     )
     keep_last = NumberField(
         "Always keep the newest of each group",

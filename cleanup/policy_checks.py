@@ -11,10 +11,13 @@ from django.core.exceptions import ValidationError
 from cleanup import targets
 from cleanup.drafts import PolicyDraft
 from cleanup.models import MAX_DAYS, Archiving, CleanupPolicy
-from cleanup.targets import AnyTarget
+from cleanup.targets import AnyTarget, Target
 from runs import words
 
 Problems = dict[str, str]
+
+PEOPLE_DAYS = 3 * 365
+"""A copy that names people is kept no longer."""
 
 _WHOLE: dict[str, tuple[int, int, bool]] = {
     # field: least, most, whether it may be left empty
@@ -156,6 +159,12 @@ def _archive(draft: PolicyDraft) -> Problems:
     if wrong := _whole("archive_days", draft.archive_days, 1, MAX_DAYS, True):
         return {"archive_days": wrong}
     known = _known(draft)
+    about = next((one for one in known if isinstance(one, Target) and one.may_archive and one.is_about_people), None)
+    if about is not None and not 1 <= (draft.archive_days or 0) <= PEOPLE_DAYS:
+        return {
+            "archive_days": f"{about.label}: such a copy names people, also those who are erased meanwhile, so it must not stay "
+            f"for ever. Write a number from 1 to {PEOPLE_DAYS:,}."
+        }
     if known and not any(target.may_archive for target in known):
         return {"archive": f"No copy of this may be kept: {known[0].label}. Choose the first."}
     return {}

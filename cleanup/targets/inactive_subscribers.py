@@ -66,9 +66,10 @@ def inactive_subscribers(erase: Callable[[Sequence[Any], datetime], Mapping[str,
         condition=is_inactive,
         description="They left every list they were on, or their address does not exist, and nothing was sent to them and "
         "nothing came from them in all that time. They are erased like somebody who asked for it: what names them goes "
-        "everywhere, and a hash of the address is kept so that no import brings them back.",
+        "everywhere but from copies that earlier cleanups kept, which name them until they go themselves. A hash of the address "
+        "is kept so that no import brings them back.",
         promise="Whoever is on a list and can be reached stays, whether they read or not: clicks are counted without "
-        "knowing whose. An archive would keep what must be forgotten, so there is none.",
+        "knowing whose. A copy of them would keep what must be forgotten, so there is none.",
         scopes=(scopes.person("email_norm"),),
         filters=(Filter("list", "Only who was on the list", lambda: scopes.names("newsletters.List"), _on),),
         describe=lambda row: f"{row}, since {words.plain_date(row.created_at)}",

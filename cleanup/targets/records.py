@@ -111,6 +111,7 @@ IMPORTS = Target(
         Child("newsletters.ImportProblem", "job"),
         Child("newsletters.ImportJob_lists", "importjob"),
     ),
+    names_people=True,
     describe=lambda row: f"{row}, {words.plain_date(row.created_at)}",
 )
 

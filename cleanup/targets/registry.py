@@ -118,6 +118,8 @@ class Target:
     """What :attr:`describe` reads through foreign keys."""
     may_archive: bool = True
     """False where an archive would keep what must be forgotten."""
+    names_people: bool = False
+    """Whether its rows name readers, where no scope says so: see :attr:`is_about_people`."""
     most_per_batch: int | None = None
     """Rows, whatever a policy says; for what takes long for each of them."""
     before_batch: Callable[[Sequence[Any], datetime], None] | None = None
@@ -129,6 +131,11 @@ class Target:
     @property
     def table(self) -> type[Model]:
         return apps.get_model(self.model)
+
+    @property
+    def is_about_people(self) -> bool:
+        """Whether a copy of its rows names readers, also those who are erased later; such a copy must have an end."""
+        return self.names_people or any(scope.name == "person" for scope in self.scopes)
 
     def tables(self) -> list[type[Model]]:
         """Every table that rows are deleted from, each once: children before their parents, its own last."""

@@ -60,6 +60,8 @@ def check(key: str, *, days: int, takes: Sequence[Model], leaves: Sequence[Model
 
 def clean(key: str, days: int, **values: Any) -> CleanupRun:
     """Runs a policy over one target, by the real path."""
+    if "archive" in values:
+        values = {"archive_days": 90, **values}
     policy = enabled(name=f"{key} {CleanupPolicy.objects.count()}", targets=[key], days=days, **values)
     context = begin(policy)
     running.perform(context)

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import connection, models
 from django.test import Client
 
-from cleanup import archive, archive_file, outbox, restoring, running
+from cleanup import archive, archive_file, outbox, policy_checks, restoring, running
+from cleanup.drafts import PolicyDraft
 from cleanup.models import ArchivePart, CleanupPolicy, CleanupRun, FileOutbox
 from cleanup.targets import Child, Target
 from newsletters import erasing
@@ -171,16 +173,30 @@ def test_rows_without_their_owner_are_left_out_and_named(
     assert "deletes them again" in said and "switch it off" in said
 
 
-def test_who_is_erased_is_in_no_archive_either(settings: Any, tmp_path: Path) -> None:
+def test_who_is_erased_stays_in_an_archive_only_until_that_goes_and_it_is_said(
+    settings: Any, tmp_path: Path, boss: Client
+) -> None:
     settings.FILES_DIR = tmp_path
+    for days in (None, 1096):
+        draft = PolicyDraft("Letters", targets=("deliveries",), days=365, archive="jsonl", archive_days=days)
+        with pytest.raises(ValidationError, match="names people, also those who are erased") as refused:
+            policy_checks.check(draft)
+        assert list(refused.value.message_dict) == ["archive_days"]
+    policy_checks.check(PolicyDraft("Runs", targets=("runs",), days=365, archive="jsonl", archive_days=None))
+    form = boss.get("/admin/cleanup/cleanuppolicy/add/").content.decode()
+    assert "Somebody who is erased later stays in it until it goes" in form
+    assert "but from copies that earlier cleanups kept" in form
     issue = an_issue()
     Issue.objects.filter(pk=issue.pk).update(finished_at=ago(400))
     done = targets.clean("deliveries", 365, archive="jsonl")
     person = Subscriber.objects.get(email_norm="r3@x.org")
     erasing.erase(None, person.pk, "r3@x.org")
-    with gzip.open(archive.path_of(done.parts.get()), "rt") as file:
-        text = file.read()
-    assert "r3@x.org" not in text
+    part = done.parts.get()
+    assert part.expires_at is not None
+    with gzip.open(archive.path_of(part), "rt") as file:
+        assert "r3@x.org" in file.read()
+    archive.sweep(part.expires_at)
+    assert not archive.path_of(part).exists()
 
 
 def test_a_file_that_cannot_be_removed_is_counted_once(
