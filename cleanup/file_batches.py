@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from math import inf
 from pathlib import PurePosixPath
 
 from django.db import transaction
@@ -32,7 +33,7 @@ class FileCleaning:
         assert stored.cutoff is not None
         before = min(stored.cutoff, clock.now() - self._target.grace)
         start = self._place[0] if self._place else ""
-        found = (file for file in self._target.find(before) if file.path > start)
+        found = (file for file in self._target.find(before, inf) if file.path > start)
         while left is None or left > 0:
             batch = list(islice(found, self._bound if left is None else min(self._bound, left)))
             if not batch:

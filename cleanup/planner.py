@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 from cleanup import file_counts, row_counts, selection, targets
@@ -41,7 +42,9 @@ def plan(
     for number, target in enumerate(known):
         watch.share(len(known) - number)
         if isinstance(target, targets.FileTarget):
-            findings.append(file_counts.find(target, cutoff, now, batch_size=batch_size, in_short=in_short))
+            # A run counts all of them, however long that takes: whether it may begin hangs on their share of all files.
+            until = inf if in_short else watch.until
+            findings.append(file_counts.find(target, cutoff, now, until, batch_size=batch_size, in_short=in_short))
             continue
         chosen = selection.Selection.of(target, cutoff, rule)
         findings.append(

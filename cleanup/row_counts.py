@@ -47,6 +47,11 @@ class Stopwatch:
         """From now on this target has its part of what is left."""
         self._until = time.monotonic() + max(self._end - time.monotonic(), 0) / max(parts, 1)
 
+    @property
+    def until(self) -> float:
+        """When the share of this target is over, as time.monotonic() counts."""
+        return self._until
+
     @contextmanager
     def bounded(self) -> Iterator[None]:
         """Raises TookTooLong when what is read inside takes longer than there is time."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from math import inf
 from pathlib import Path
 
 from django.apps import apps
@@ -13,6 +15,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from cleanup.targets.registry import FileTarget, OrphanFile
+from runs.bounded_queries import TookTooLong
 
 AT_ONCE = 500
 """Files that one query asks about."""
@@ -50,11 +53,17 @@ FOLDERS = (
 )
 
 
-def find(cutoff: datetime) -> Iterator[OrphanFile]:
-    """The files older than the cutoff that no row names, by path."""
+def find(cutoff: datetime, until: float = inf) -> Iterator[OrphanFile]:
+    """The files older than the cutoff that no row names, by path.
+
+    Raises:
+        TookTooLong: it is later than ``until`` (as time.monotonic() counts), and it has not been everywhere.
+    """
     for folder in FOLDERS:
         names = [f"{folder.path}/{name}" for name in _names(folder)]
         for first in range(0, len(names), AT_ONCE):
+            if time.monotonic() > until:
+                raise TookTooLong
             piece = names[first : first + AT_ONCE]
             named = folder.named(piece)
             yield from filter(None, (_old(path, cutoff) for path in piece if path not in named))

@@ -179,8 +179,9 @@ class FileTarget:
     label: str
     noun: tuple[str, str]
     floor_days: int
-    find: Callable[[datetime], Iterator[OrphanFile]]
-    """The files older than the cutoff that no row names, in an order that does not change (by path); reads as it goes."""
+    find: Callable[[datetime, float], Iterator[OrphanFile]]
+    """The files older than the cutoff that no row names, in an order that does not change (by path); reads as it goes, and raises
+    TookTooLong once time.monotonic() is beyond the second value."""
     is_orphan: Callable[[Sequence[str]], set[str]]
     """Asked once more inside each batch: those of the paths that no row names now."""
     total: Callable[[], int]

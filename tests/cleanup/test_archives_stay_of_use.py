@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ from django.core.management import call_command
 from django.db import connection, models
 from django.test import Client
 
-from cleanup import archive, archive_file, outbox, policy_checks, restoring, running
+from cleanup import archive, archive_file, outbox, planner, policy_checks, restoring, running
 from cleanup.drafts import PolicyDraft
 from cleanup.models import ArchivePart, CleanupPolicy, CleanupRun, FileOutbox
-from cleanup.targets import Child, Target
+from cleanup.targets import Child, Target, orphan_files
 from newsletters import erasing
 from newsletters.models import Delivery, Issue, Subscriber
 from runs import clock
@@ -248,3 +249,25 @@ def test_a_file_with_a_name_from_another_system_is_counted_like_any(
     assert "lies in the future" not in live
     answer = boss.post(f"/admin/cleanup/cleanuppolicy/{policy.pk}/preview/")
     assert answer.status_code == 302
+
+
+def test_counting_files_ends_when_its_time_is_over(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.cleanup.test_targets_of_records import write
+
+    settings.FILES_DIR = settings.MEDIA_ROOT = tmp_path
+    for number in range(40):
+        write(f"imports/{number:02}", 3)
+    monkeypatch.setattr(orphan_files, "AT_ONCE", 1)
+    named = orphan_files.Folder.named
+
+    def slowly(self: orphan_files.Folder, paths: Sequence[str]) -> set[str]:
+        time.sleep(0.05)
+        return named(self, paths)
+
+    monkeypatch.setattr(orphan_files.Folder, "named", slowly)
+    policy = CleanupPolicy(name="Files", targets=["orphan_files"], days=1)
+    began = time.monotonic()
+    plan = planner.preview(policy, clock.now(), seconds=0.3)
+    assert time.monotonic() - began < 1 and plan.is_estimate and 0 < plan.total < 40

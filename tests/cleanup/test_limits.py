@@ -344,7 +344,7 @@ def test_files_that_nobody_names_go_below_their_folder_only(made: dict[str, Any]
     for name in [*names, "theirs"]:
         (tmp_path / name).write_bytes(b"1")
     target = targets.FileTarget(
-        key="made_files", label="Made files", noun=("file", "files"), floor_days=1, find=lambda cutoff: iter(found),
+        key="made_files", label="Made files", noun=("file", "files"), floor_days=1, find=lambda cutoff, until: iter(found),
         is_orphan=lambda paths: set(paths) - {"ours/03"}, total=lambda: 100, folders=("ours",),
     )  # fmt: skip
     targets.register(target)
