@@ -12,10 +12,12 @@ from django.db import transaction
 
 from cleanup import batches, held_rows, outbox
 from cleanup.batches import Done
-from cleanup.models import CleanupRun
+from cleanup.models import CleanupRun, FileOutbox
 from cleanup.selection import Place
 from cleanup.targets import FileTarget, OrphanFile
 from runs import clock
+from runs.ledger import LeaseLost
+from runs.locking import locked
 
 
 class FileCleaning:
@@ -39,8 +41,10 @@ class FileCleaning:
             if not batch:
                 return
             done = self._note(batch)
+            # Those that cannot be removed just now count here all the same: they may go in a moment.
             left = None if left is None else left - done.removed
             outbox.work_off(clock.now(), limit=10 * self._target.most_per_batch)
+            self._leave_out_failed(batch)
             yield done
 
     def _note(self, files: Sequence[OrphanFile]) -> Done:
@@ -52,7 +56,8 @@ class FileCleaning:
             held_rows.freeze()
             now = clock.now()
             holds = held_rows.biting(target, now)
-            still = target.is_orphan([file.path for file in files])
+            paths = [file.path for file in files]
+            still = target.is_orphan(paths) - outbox.waiting(paths)
             going = [
                 file for file in files
                 if file.path in still and _is_ours(target, file.path) and not held_rows.is_held(target, file.path, holds)
@@ -68,6 +73,20 @@ class FileCleaning:
             batches.note_place(stored, key, place)
             stored.save(update_fields=["deleted", "batches", "cursor"])
         return Done(len(going), len(files), place, time.monotonic() - began)
+
+    def _leave_out_failed(self, files: Sequence[OrphanFile]) -> None:
+        """A file that is still there was not deleted: it stays noted, and counts among the files once it has gone."""
+        key, paths = self._target.key, [file.path for file in files]
+        failed = FileOutbox.objects.filter(cleanup_run=self._run_id, path__in=paths, tries__gt=0).count()
+        if not failed:
+            return
+        with transaction.atomic():
+            own = CleanupRun.objects.filter(pk=self._run_id, attempt=self._attempt, finished_at=None)
+            stored = locked(own).first()
+            if stored is None:
+                raise LeaseLost
+            stored.deleted = {**stored.deleted, key: max(stored.deleted.get(key, 0) - failed, 0)}
+            stored.save(update_fields=["deleted"])
 
 
 def _is_ours(target: FileTarget, path: str) -> bool:

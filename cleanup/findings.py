@@ -66,6 +66,8 @@ class Finding:
     """How long it will take, by the speed of earlier runs, else by experience."""
     is_estimate: bool = False
     """The count itself is one, because counting took too long."""
+    notes: tuple[str, ...] = ()
+    """What else staff should know of it, each a sentence."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _finding(stored: Mapping[str, Any]) -> Finding:
     values["key"] = stored.get("key") or stored.get("target", "")
     values["tables"] = tuple(TableCount(**one) for one in stored.get("tables", ()))
     values["buckets"] = tuple(Bucket(**one) for one in stored.get("buckets", ()))
-    for name in ("samples", "hold_words"):
+    for name in ("samples", "hold_words", "notes"):
         values[name] = tuple(stored.get(name, ()))
     for name in ("oldest", "newest"):
         try:

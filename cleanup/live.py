@@ -44,11 +44,14 @@ def of_form(form: PolicyForm) -> Live:
 
 def of_policy(policy: CleanupPolicy) -> Live:
     """Of a policy that need not be stored."""
+    now = clock.now()
     try:
-        plan = planner.preview(policy, clock.now(), seconds=SECONDS)
-        over = guard.reasons_for_approval(policy, plan)
+        planner.cutoff_for(policy.days, now)
     except ValueError:
         return Live("This age lies in the future. Write at least 1 day.")
+    try:
+        plan = planner.preview(policy, now, seconds=SECONDS)
+        over = guard.reasons_for_approval(policy, plan)
     except DatabaseError:
         return Live("The database could not count these rows. Try it again, or ask an administrator.")
     return Live(plan=shown(plan), cutoff=plan.cutoff, over=over)

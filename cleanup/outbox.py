@@ -45,6 +45,16 @@ def add(
     )  # fmt: skip
 
 
+def waiting(paths: Sequence[str]) -> set[str]:
+    """Those of the paths that are noted already."""
+    return set(FileOutbox.objects.filter(path__in=paths).values_list("path", flat=True))
+
+
+def tried(target: str) -> set[str]:
+    """The paths of a target that could not be removed so far."""
+    return set(FileOutbox.objects.filter(target=target, tries__gt=0).values_list("path", flat=True))
+
+
 def work_off(now: datetime, *, limit: int = 1000) -> tuple[int, int]:
     """Removes files that are due, in any process; returns (files, bytes). Files that a row names again stay."""
     files = size = seen = 0

@@ -55,6 +55,7 @@ class FindingShown:
     seconds: float
     share: str
     """ "12 % of all 10,000"; empty where nobody counted them."""
+    notes: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ def _finding(one: Finding) -> FindingShown:
         batches=one.batches,
         seconds=one.seconds,
         share=_share(one.count, one.table_rows),
+        notes=one.notes,
     )
 
 

@@ -84,13 +84,28 @@ def total() -> int:
     return sum(len(_names(folder)) for folder in FOLDERS)
 
 
+def unreadable() -> list[str]:
+    """The files whose names are no text here, spelled so that they can be read: no row could ever name them, or note them."""
+    found = (f"{folder.path}/{name}" for folder in FOLDERS for name in _all_names(folder) if not _is_text(name))
+    return sorted(os.fsencode(path).decode(errors="backslashreplace") for path in found)
+
+
 def _names(folder: Folder) -> list[str]:
+    return sorted(filter(_is_text, _all_names(folder)))
+
+
+def _all_names(folder: Folder) -> list[str]:
     try:
         with os.scandir(Path(settings.FILES_DIR) / folder.path) as entries:
             # What begins with a dot is being written; what a killed run left half written goes in another way.
-            return sorted(one.name for one in entries if one.is_file(follow_symlinks=False) and one.name[0] != ".")
+            return [one.name for one in entries if one.is_file(follow_symlinks=False) and one.name[0] != "."]
     except FileNotFoundError:
         return []
+
+
+def _is_text(name: str) -> bool:
+    """Whether the bytes on the disk are letters as we write them; names from other systems may not be."""
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _old(path: str, cutoff: datetime) -> OrphanFile | None:
@@ -114,6 +129,7 @@ ORPHAN_FILES = FileTarget(
     find=find,
     is_orphan=is_orphan,
     total=total,
+    unreadable=unreadable,
     folders=tuple(folder.path for folder in FOLDERS),
     description="Pictures, attachments, uploads and report files on the disk that nothing here names any more.",
     promise="Only our own folders are looked into, files younger than a day stay, and when very many files, more than a "

@@ -186,6 +186,8 @@ class FileTarget:
     """Asked once more inside each batch: those of the paths that no row names now."""
     total: Callable[[], int]
     """How many files there are, orphans and others."""
+    unreadable: Callable[[], Sequence[str]] = list
+    """Files that stay whatever their age, because their names are no text; spelled so that people can find them."""
     folders: tuple[str, ...] = ()
     """Only below these folders, relative to the folder of all files, is anything ever removed."""
     description: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import html
 import os
 import time
 import uuid
@@ -20,7 +21,8 @@ from django.test import Client
 
 from cleanup import archive, archive_file, outbox, planner, policy_checks, restoring, running
 from cleanup.drafts import PolicyDraft
-from cleanup.models import ArchivePart, CleanupPolicy, CleanupRun, FileOutbox
+from cleanup.findings import of_preview
+from cleanup.models import ArchivePart, CleanupPolicy, CleanupPreview, CleanupRun, FileOutbox
 from cleanup.targets import Child, Target, orphan_files
 from newsletters import erasing
 from newsletters.models import Delivery, Issue, Subscriber
@@ -214,6 +216,12 @@ def test_a_file_that_cannot_be_removed_is_counted_once(
     monkeypatch.setattr(Path, "unlink", fails)
     totals = [targets.clean("orphan_files", 1).total for _ in range(3)]
     assert file.exists() and FileOutbox.objects.count() == 1, (totals, FileOutbox.objects.count())
+    assert totals == [0, 0, 0], "nothing was deleted"
+    policy = CleanupPolicy(name="Files", targets=["orphan_files"], days=1)
+    (found,) = planner.preview(policy, clock.now()).findings
+    assert found.count == 0 and "1 file could not be removed from the disk so far" in found.notes[0]
+    monkeypatch.undo()
+    assert outbox.work_off(clock.now() + timedelta(hours=7)) == (1, 10) and not file.exists()
 
 
 def test_a_file_is_tried_again_however_often_it_was(settings: Any, tmp_path: Path) -> None:
@@ -247,8 +255,13 @@ def test_a_file_with_a_name_from_another_system_is_counted_like_any(
         "/admin/cleanup/cleanuppolicy/live/", {"name": "x", "targets": ["orphan_files"], "days": "7"}
     ).content.decode()
     assert "lies in the future" not in live
+    assert "1 file stays, because the name cannot be read here: imports/M\\xfcller.csv." in html.unescape(live)
     answer = boss.post(f"/admin/cleanup/cleanuppolicy/{policy.pk}/preview/")
     assert answer.status_code == 302
+    preview = CleanupPreview.objects.get()
+    assert "imports/M\\xfcller.csv" in of_preview(preview).findings[0].notes[0]
+    assert targets.clean("orphan_files", 1).state == CleanupRun.State.DONE
+    assert os.listdir(os.fsencode(folder)) == [b"M\xfcller.csv"]
 
 
 def test_counting_files_ends_when_its_time_is_over(
