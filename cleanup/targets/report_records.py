@@ -60,13 +60,20 @@ def report_files(remove: Callable[[Sequence[Any], datetime], Mapping[str, int]])
 
 
 def without_files(cutoff: datetime) -> Q:
-    """Ended, all files gone, nothing waits to be mailed, and a later complete one is there to be compared with."""
+    """Ended, all files gone, nothing waits to be mailed, and a later complete one is there to be compared with that reaches as far:
+    a report since the last one looks up there where that ended.
+    """
     runs = apps.get_model("reports.ReportRun")._default_manager
     files = apps.get_model("reports.Artefact")._default_manager.filter(report_run=OuterRef("pk"), deleted_at=None)
     waiting = apps.get_model("reports.ReportDelivery")._default_manager.filter(
         report_run=OuterRef("pk"), state="waiting"
     )
-    later = runs.filter(definition=OuterRef("definition"), pk__gt=OuterRef("pk"), state__in=_COMPLETE)
+    later = runs.filter(
+        definition=OuterRef("definition"),
+        pk__gt=OuterRef("pk"),
+        state__in=_COMPLETE,
+        window_end__gte=OuterRef("window_end"),
+    )
     is_outlived = Q(definition=None) | Q(IsNull(Subquery(later.order_by("pk").values("pk")[:1]), False))
     return Q(state__in=_FINAL) & ~Q(Exists(files)) & ~Q(Exists(waiting)) & is_outlived
 

@@ -156,6 +156,16 @@ def test_records_of_reports_go_when_their_files_have_gone() -> None:
     assert not ReportDelivery.objects.filter(pk=delivery.pk).exists() and not DownloadEvent.objects.exists()
 
 
+def test_the_report_that_reaches_furthest_stays_though_another_was_made_later(db: None) -> None:
+    """The next one since the last begins where it ended."""
+    numbers = ReportDefinition.objects.create(name="Numbers", data_set="runs")
+    old, furthest, made_later = (a_report(numbers, days) for days in (400, 200, 300))
+    assert furthest.window_end > made_later.window_end and furthest.pk < made_later.pk
+    reaches = numbers.covered_before(ago(0))
+    targets.check("report_records", days=90, takes=[old], leaves=[furthest, made_later])
+    assert numbers.covered_before(ago(0)) == reaches == furthest.window_end
+
+
 def test_report_files_go_as_the_sweep_takes_them_and_the_latest_stay() -> None:
     numbers = ReportDefinition.objects.create(name="Numbers", data_set="runs", keep_last=2)
     files = [a_file(a_report(numbers, 300 - n), deleted=False) for n in range(4)]
