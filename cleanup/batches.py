@@ -20,6 +20,7 @@ from cleanup.removal import Keeper, NoKeeper, Removed
 from cleanup.selection import Place, Selection
 from cleanup.targets import Target
 from runs import clock, failpoints
+from runs.id_lists import rows_of
 from runs.ledger import LeaseLost, RunCancelled
 from runs.locking import locked, skip_locked
 
@@ -183,15 +184,31 @@ class _Attempt:
     ) -> tuple[list[Any], list[Any]]:
         """Primary keys: (looked at, to delete), in order. Rows that somebody else has locked are left out."""
         chosen, target = self._work.chosen, self._work.target
-        rows: QuerySet[Any] = chosen.unheld(now)
-        rows = rows.filter(selection.after(target, place)) if only is None else rows.filter(pk__in=only)
+        meant: QuerySet[Any] = chosen.unheld(now)
+        rows = meant.filter(selection.after(target, place)) if only is None else meant.filter(pk__in=only)
         rows = skip_locked(rows.order_by(*selection.order_of(target)))
         if not chosen.keep_last or not target.group_by:
             found = list(rows.values_list("pk", flat=True)[:size])
-            return found, found
+            return found, self._still(found, meant)
         taken = list(rows.values_list("pk", chosen.group_order, target.group_by)[:size])
         kept = chosen.kept(taken) if taken else set()
-        return [row[0] for row in taken], [row[0] for row in taken if row[0] not in kept]
+        found = [row[0] for row in taken]
+        return found, self._still([pk for pk in found if pk not in kept], meant)
+
+    def _still(self, pks: list[Any], meant: QuerySet[Any]) -> list[Any]:
+        """Those that the rule still means now that they are locked.
+
+        What other tables say of a row (who is on a list) was read before it was locked, and may be new since: whoever adds
+        something to it has to wait only from now on.
+        """
+        if not pks or not connection.features.has_select_for_update:
+            return pks  # SQLite: nobody else writes
+        rows = meant.order_by().values_list("pk", flat=True)
+        statement, _ = rows.query.sql_with_params()
+        if statement.count("SELECT ") == 1 and " JOIN " not in statement:
+            return pks  # what the row itself says PostgreSQL looks at again as it locks it
+        still = set(rows.filter(pk__in=rows_of(pks) if isinstance(pks[0], (int, str)) else pks))
+        return [pk for pk in pks if pk in still]
 
     def _remove(self, stored: CleanupRun, pks: Sequence[Any], now: datetime) -> Removed:
         work, target = self._work, self._work.target
