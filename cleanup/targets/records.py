@@ -7,6 +7,7 @@ from datetime import datetime
 from django.apps import apps
 from django.db.models import Exists, Max, OuterRef, Q
 
+from cleanup.targets import scopes
 from cleanup.targets.registry import Child, Target
 from runs import words
 
@@ -93,6 +94,7 @@ FEEDBACK = Target(
     condition=Q(mailed_at__isnull=False),
     description="What readers wrote through the feedback form, after it was mailed to staff.",
     promise="A message that never reached staff by mail stays.",
+    scopes=(scopes.person("email__iexact"),),
     describe=lambda row: f"{row}, {words.plain_date(row.created_at)}",
 )
 IMPORTS = Target(
