@@ -67,6 +67,8 @@ class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
         until = cleaned.get("until")
         if until is not None and until < timezone.localdate():
             self.add_error("until", "That day has passed. Choose a later one, or leave it empty.")
+        elif until is not None and until >= timezone.localdate() + holding.LONGEST:
+            self.add_error("until", holding.TOO_LATE)
         if not self.errors:
             try:
                 holding.check_hold(**self.wanted())

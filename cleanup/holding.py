@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import OperationalError, connection, transaction
@@ -15,6 +16,9 @@ from runs.audit import Actor
 
 WAITS = "10s"
 """So long a hold waits for the batches under way; each takes well under a second."""
+LONGEST = timedelta(days=36525)
+"""A hold that ends ends within a hundred years; further away calendars come to their own end."""
+TOO_LATE = "That is more than a hundred years away. Leave it empty to keep it until somebody releases it."
 
 
 def add_hold(
@@ -117,6 +121,8 @@ def _check(hold: Hold) -> None:
         errors["reason"] = "Say why it must be kept."
     if hold.until is not None and hold.until <= clock.now():
         errors["until"] = "That time has passed. Choose a later one, or leave it empty."
+    elif hold.until is not None and hold.until > clock.now() + LONGEST:
+        errors["until"] = TOO_LATE
     if errors:
         raise ValidationError(errors)
 
@@ -150,5 +156,6 @@ def _require_row(hold: Hold) -> None:
         )
 
 
-def _facts(hold: Hold) -> dict[str, str]:
-    return {name: getattr(hold, name) for name in ("target", "object_id", "scope", "value") if getattr(hold, name)}
+def _facts(hold: Hold) -> dict[str, Any]:
+    named = {name: getattr(hold, name) for name in ("target", "object_id", "scope", "value") if getattr(hold, name)}
+    return {**named, "until": hold.until}

@@ -40,6 +40,7 @@ def boss(client: Client, sessions: Callable[..., None]) -> Client:
         ({"reason": " "}, "reason", "Say why"),
         ({"until": "2020-01-01"}, "until", "That day has passed"),
         ({"until": "soon"}, "until", "no day"),
+        ({"until": "9999-12-31"}, "until", "a hundred years"),
     ],
 )
 def test_it_refuses_at_the_field_and_keeps_what_was_typed(
@@ -69,6 +70,7 @@ def test_a_hold_is_set_listed_in_words_and_released(boss: Client) -> None:
     assert "The hold is released" in said and not Hold.objects.exists()
     actions = AuditEntry.objects.filter(object_type="cleanup.hold").values_list("action", flat=True)
     assert set(actions) == {"added a hold", "released the hold"}
+    assert AuditEntry.objects.get(action="added a hold").after["until"], "the log says how long it was meant to keep"
 
 
 def test_all_that_belong_to_something_are_held_together(boss: Client) -> None:
