@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import reduce
+from operator import or_
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connection
@@ -29,20 +32,23 @@ def freeze() -> None:
 
 def biting(target: AnyTarget, now: datetime) -> list[Hold]:
     """The holds that may keep rows of the target at ``now``, those on tables of its child plan included."""
-    names = {target.key, ANY_TARGET} | {other.key for other, _ in _below(target)}
+    names = {target.key, ANY_TARGET} | {other.key for other, _ in (*_below(target), *_unlinked(target))}
     return list(Hold.objects.filter(Q(until=None) | Q(until__gt=now), target__in=names).order_by("pk"))
 
 
 def held(target: Target, holds: Sequence[Hold]) -> Q | None:
-    """The rows of the target that these keep: by number, by scope, or because a row that goes with them is held."""
-    found = _named(target, holds)
+    """The rows of the target that these keep: by number, by scope, or because a row that goes with them is held.
+
+    So does a held row that only loses its link to them, where the hold finds it by that link.
+    """
+    values = _values(holds)
+    conditions = [_named(target, holds, values)]
     for other, path in _below(target):
-        below = _named(other, holds)
-        if below is not None:
-            rows = other.table._default_manager.filter(below, **{f"{path}__pk": OuterRef("pk")})
-            own: Q = Q(Exists(rows))
-            found = own if found is None else found | own
-    return found
+        conditions.append(_above(other, path, _named(other, holds, values)))
+    for other, path in _unlinked(target):
+        found_by_it = [hold for hold in holds if hold.scope and _goes_through(other, hold, path)]
+        conditions.append(_above(other, path, _named(other, found_by_it, values)))
+    return _either(conditions)
 
 
 def is_held(target: AnyTarget, name: str, holds: Sequence[Hold]) -> bool:
@@ -50,17 +56,62 @@ def is_held(target: AnyTarget, name: str, holds: Sequence[Hold]) -> bool:
     return any(hold.target == target.key and hold.object_id in ("", name) for hold in holds)
 
 
-def _named(target: Target, holds: Sequence[Hold]) -> Q | None:
+def _values(holds: Sequence[Hold]) -> dict[int, set[str]]:
+    """By which values each hold finds its rows: what it means may be called otherwise by now."""
+    found = {hold.pk: {hold.value} for hold in holds}
+    scopes = {scope.name: scope for target in targets.all_targets() for scope in target.scopes if scope.known_as}
+    for name, scope in scopes.items():
+        meant = {hold.pk: hold.meant_id for hold in holds if hold.scope == name and hold.meant_id is not None}
+        known = scope.known_as(set(meant.values())) if scope.known_as and meant else {}
+        for pk, number in meant.items():
+            found[pk] |= set(known.get(number, ()))
+    return found
+
+
+def _either(conditions: Iterable[Q | None]) -> Q | None:
+    said = [condition for condition in conditions if condition is not None]
+    return reduce(or_, said) if said else None
+
+
+def _above(other: Target, path: str, named: Q | None) -> Q | None:
+    """The rows to which the path leads from those of the other target."""
+    if named is None:
+        return None
+    return Q(Exists(other.table._default_manager.filter(named, **{f"{path}__pk": OuterRef("pk")})))
+
+
+def _goes_through(other: Target, hold: Hold, path: str) -> bool:
+    """Whether the hold would find rows of the other target no more once the first link of the path is empty."""
+    if hold.target not in (other.key, ANY_TARGET):
+        return False
+    scope = next((one for one in other.scopes if one.name == hold.scope), None)
+    if scope is None:
+        return hold.target != ANY_TARGET  # nobody can say what it goes by
+    link = path.partition("__")[0]
+    return any(name.partition("__")[0] == link for name in _leaves(scope.q(hold.value)))
+
+
+def _leaves(condition: Q) -> Iterator[str]:
+    """The fields, with what they lead to, that a condition asks about."""
+    for one in condition.children:
+        if isinstance(one, Q):
+            yield from _leaves(one)
+        elif isinstance(one, tuple):
+            yield one[0]
+
+
+def _named(target: Target, holds: Sequence[Hold], values: Mapping[int, Collection[str]]) -> Q | None:
     """The rows of this very table that the holds name."""
     pk = target.table._meta.pk
-    numbers, conditions = [], []
+    numbers: list[Any] = []
+    conditions: list[Q] = []
     for hold in holds:
         if hold.target not in (target.key, ANY_TARGET):
             continue
         if hold.scope:
             scope = next((one for one in target.scopes if one.name == hold.scope), None)
             if scope is not None:
-                conditions.append(scope.q(hold.value))
+                conditions += [scope.q(value) for value in sorted(values[hold.pk])]
             elif hold.target != ANY_TARGET:
                 # What it went by is known no longer: nobody can say what it keeps, so it keeps everything.
                 conditions.append(_EVERYTHING)
@@ -73,26 +124,32 @@ def _named(target: Target, holds: Sequence[Hold]) -> Q | None:
                 continue  # no row has such a number
     if numbers:
         conditions.append(Q(pk__in=numbers))
-    found: Q | None = None
-    for condition in conditions:
-        found = condition if found is None else found | condition
-    return found
+    return _either(conditions)
 
 
 def _below(target: AnyTarget) -> Iterator[tuple[Target, str]]:
     """(target, path to the parent) of every registered target whose rows are deleted as children of this one."""
+    return _pointing(target, "delete")
+
+
+def _unlinked(target: AnyTarget) -> Iterator[tuple[Target, str]]:
+    """(target, path to the parent) of every registered target whose rows lose a link when rows of this one go."""
+    return _pointing(target, "unlink")
+
+
+def _pointing(target: AnyTarget, action: str) -> Iterator[tuple[Target, str]]:
     if not isinstance(target, Target):
         return
     others = [one for one in targets.all_targets() if isinstance(one, Target)]
-    for child, path in _deleted_children(target.children, ""):
+    for child, path in _children(target.children, ""):
         for other in others:
-            if other.model.lower() == child.model.lower():
+            if child.action == action and other.model.lower() == child.model.lower():
                 yield other, path
 
 
-def _deleted_children(children: Sequence[Child], above: str) -> Iterator[tuple[Child, str]]:
+def _children(children: Sequence[Child], above: str) -> Iterator[tuple[Child, str]]:
     for child in children:
+        path = f"{child.parent_field}__{above}" if above else child.parent_field
+        yield child, path
         if child.action == "delete":
-            path = f"{child.parent_field}__{above}" if above else child.parent_field
-            yield child, path
-            yield from _deleted_children(child.children, path)
+            yield from _children(child.children, path)

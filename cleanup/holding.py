@@ -115,6 +115,7 @@ def _check(hold: Hold) -> None:
         else:
             offered = dict(scope.choices()) if scope.choices else {}
             hold.value_label = offered.get(hold.value, "")[:200]
+            hold.meant_id = scope.whose(hold.value) if scope.whose and hold.value else None
             if not hold.value or (scope.choices and hold.value not in offered):
                 errors["value"] = "Choose which."
     if not hold.reason:

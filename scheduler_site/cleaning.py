@@ -10,6 +10,7 @@ from cleanup.targets import register, scopes
 from cleanup.targets.deliveries import deliveries
 from cleanup.targets.inactive_subscribers import inactive_subscribers
 from cleanup.targets.report_records import report_files
+from cleanup.targets.scopes import Addresses
 
 
 class CannotRemove(Exception):
@@ -18,7 +19,7 @@ class CannotRemove(Exception):
 
 def connect() -> None:
     """Called once the apps are loaded. What it needs of them is imported when it is used: beats never clean."""
-    scopes.addresses_by(_normalise)
+    scopes.addresses_by(Addresses(_normalise, _whose, _known_as))
     register(deliveries(keep=_keep_counts, asked_about=_asked_about))
     register(inactive_subscribers(erase=_erase))
     register(report_files(remove=_remove_files))
@@ -28,6 +29,18 @@ def _normalise(address: str) -> str:
     from newsletters import addresses
 
     return addresses.normalise(address)  # BadAddress is a ValueError, in words
+
+
+def _whose(address: str) -> int | None:
+    from newsletters import known_addresses
+
+    return known_addresses.whose(address)
+
+
+def _known_as(subscriber_ids: Collection[int]) -> Mapping[int, Collection[str]]:
+    from newsletters import known_addresses
+
+    return known_addresses.of(subscriber_ids)
 
 
 def _keep_counts(delivery_ids: Sequence[Any], now: datetime) -> None:

@@ -22,12 +22,15 @@ class Hold(models.Model):
 
     target = models.CharField(max_length=60)
     object_id = models.CharField(
-        "number of the row", max_length=64, blank=True, help_text="Leave empty to hold all of them."
+        "number of the row", max_length=400, blank=True, help_text="Leave empty to hold all of them."
     )
+    """Of a file, its path in the folder of files."""
     scope = models.CharField("what it goes by", max_length=40, blank=True)
     value = models.CharField("which", max_length=254, blank=True)
     value_label = models.CharField(max_length=200, blank=True)
     """What the value was called when the hold was set: "City news", "ann@example.org"."""
+    meant_id = models.BigIntegerField(null=True, blank=True, editable=False)
+    """The number of whom the value meant when the hold was set: under another address they stay held."""
     reason = models.CharField(max_length=200)
     until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -75,6 +75,10 @@ class Scope:
     """(value, label) to choose from; None where staff write the value themselves."""
     normalise: Callable[[str], str] = str.strip
     """What was written → the value as it is stored. Raises ValueError in words."""
+    whose: Callable[[str], int | None] | None = None
+    """Where what has this value may be called otherwise one day (a person's address): its number, kept with the hold."""
+    known_as: Callable[[Collection[int]], Mapping[int, Collection[str]]] | None = None
+    """Every value by which these numbers are or were known."""
 
 
 @dataclass(frozen=True)

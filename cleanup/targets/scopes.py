@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
@@ -21,21 +22,35 @@ def _lower(address: str) -> str:
     return address
 
 
-_normalise: list[Callable[[str], str]] = [_lower]
+@dataclass(frozen=True)
+class Addresses:
+    """What a hold on a person asks about addresses; the app that has the people says."""
+
+    normalise: Callable[[str], str] = _lower
+    """An address as it is compared. Raises ValueError in words."""
+    whose: Callable[[str], int | None] = lambda address: None
+    """The number of whom it belongs or belonged to."""
+    known_as: Callable[[Collection[int]], Mapping[int, Collection[str]]] = lambda numbers: {}
+    """Every address of these people, former ones included."""
 
 
-def addresses_by(normalise: Callable[[str], str]) -> None:
-    """From now on, addresses are compared as this function spells them; it raises ValueError in words."""
-    _normalise[:] = [normalise]
+_addresses = [Addresses()]
+
+
+def addresses_by(asked: Addresses) -> None:
+    """From now on, this is asked about addresses."""
+    _addresses[:] = [asked]
 
 
 def person(*paths: str) -> Scope:
-    """One person, by their address; ``paths`` lead from a row to it."""
+    """One person, by their address, whatever it is by now; ``paths`` lead from a row to it."""
     return Scope(
         name="person",
         label="One person, by their e-mail address",
         q=lambda value: reduce(or_, (Q(**{path: value}) for path in paths)),
-        normalise=lambda value: _normalise[0](value),
+        normalise=lambda value: _addresses[0].normalise(value),
+        whose=lambda value: _addresses[0].whose(value),
+        known_as=lambda numbers: _addresses[0].known_as(numbers),
     )
 
 

@@ -189,3 +189,14 @@ def test_a_held_person_stays_held_under_another_address() -> None:
     Subscriber.objects.filter(pk=ann.pk).update(email="anna@example.net", email_norm="anna@example.net")
     targets.clean("people_on_no_list", 365)
     assert Subscriber.objects.filter(pk=ann.pk).exists()
+
+
+def test_a_person_is_held_by_an_address_that_they_had_before() -> None:
+    ann, bob = a_person("ann"), a_person("bob")
+    AuditEntry.objects.create(
+        action="changed", object_type="newsletters.subscriber", object_id=str(ann.pk),
+        before={"email": "Anna@Example.net"}, after={"email": "ann@example.org"},
+    )  # fmt: skip
+    holding.add_hold(None, target="*", scope="person", value="anna@example.net", reason="A complaint")
+    targets.clean("people_on_no_list", 365)
+    assert list(Subscriber.objects.all()) == [ann] and bob.pk != ann.pk
