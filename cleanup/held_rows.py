@@ -14,7 +14,8 @@ from django.db.models import Exists, OuterRef, Q
 
 from cleanup import table_sql, targets
 from cleanup.models import ANY_TARGET, Hold
-from cleanup.targets import AnyTarget, Child, Target
+from cleanup.targets import AnyTarget, Child, Target, Touched
+from runs import clock
 
 _EVERYTHING = Q(pk__isnull=False)
 
@@ -32,22 +33,31 @@ def freeze() -> None:
 
 def biting(target: AnyTarget, now: datetime) -> list[Hold]:
     """The holds that may keep rows of the target at ``now``, those on tables of its child plan included."""
-    names = {target.key, ANY_TARGET} | {other.key for other, _ in (*_below(target), *_unlinked(target))}
-    return list(Hold.objects.filter(Q(until=None) | Q(until__gt=now), target__in=names).order_by("pk"))
+    others = [*(other for other, _ in (*_below(target), *_touched(target))), *_alike(target)]
+    names = {target.key, ANY_TARGET, *(other.key for other in others)}
+    by_link = ~Q(scope="") & Q(target__in={other.key for other, _ in _unlinked(target)})
+    lasting = Hold.objects.filter(Q(until=None) | Q(until__gt=now))
+    return list(lasting.filter(Q(target__in=names) | by_link).order_by("pk"))
 
 
 def held(target: Target, holds: Sequence[Hold]) -> Q | None:
     """The rows of the target that these keep: by number, by scope, or because a row that goes with them is held.
 
-    So does a held row that only loses its link to them, where the hold finds it by that link.
+    So does a held row that only loses its link to them, where the hold finds it by that link; a row that the target's own
+    removal would change elsewhere; and the very same row, held as something else.
     """
     values = _values(holds)
     conditions = [_named(target, holds, values)]
+    conditions += [_named(other, holds, values, _whole_kind(other)) for other in _alike(target)]
     for other, path in _below(target):
         conditions.append(_above(other, path, _named(other, holds, values)))
     for other, path in _unlinked(target):
         found_by_it = [hold for hold in holds if hold.scope and _goes_through(other, hold, path)]
         conditions.append(_above(other, path, _named(other, found_by_it, values)))
+    for other, touched in _touched(target):
+        named = _named(other, holds, values, _whole_kind(other) if touched.by_kind else _EVERYTHING)
+        if named is not None:
+            conditions.append(touched.stays(other.table._default_manager.filter(named)))
     return _either(conditions)
 
 
@@ -100,8 +110,15 @@ def _leaves(condition: Q) -> Iterator[str]:
             yield one[0]
 
 
-def _named(target: Target, holds: Sequence[Hold], values: Mapping[int, Collection[str]]) -> Q | None:
-    """The rows of this very table that the holds name."""
+def _whole_kind(target: Target) -> Q:
+    """What the target takes at some age: what staff mean by all of them, where its table has rows of other kinds."""
+    return Q(pk__in=target.eligible(clock.now()).order_by().values("pk"))
+
+
+def _named(
+    target: Target, holds: Sequence[Hold], values: Mapping[int, Collection[str]], everything: Q = _EVERYTHING
+) -> Q | None:
+    """The rows of this very table that the holds name; ``everything`` is what a hold on all of the target means."""
     pk = target.table._meta.pk
     numbers: list[Any] = []
     conditions: list[Q] = []
@@ -116,7 +133,7 @@ def _named(target: Target, holds: Sequence[Hold], values: Mapping[int, Collectio
                 # What it went by is known no longer: nobody can say what it keeps, so it keeps everything.
                 conditions.append(_EVERYTHING)
         elif not hold.object_id:
-            conditions.append(_EVERYTHING)
+            conditions.append(everything)
         else:
             try:
                 numbers.append(pk.to_python(hold.object_id))
@@ -137,13 +154,31 @@ def _unlinked(target: AnyTarget) -> Iterator[tuple[Target, str]]:
     return _pointing(target, "unlink")
 
 
+def _touched(target: AnyTarget) -> Iterator[tuple[Target, Touched]]:
+    """Every registered target of whose rows the removal of this one changes some, and how those hang together."""
+    if not isinstance(target, Target):
+        return
+    for touched in target.touches:
+        for other in _of_model(touched.model):
+            yield other, touched
+
+
+def _alike(target: AnyTarget) -> list[Target]:
+    """The other targets that take rows of the same table."""
+    return [one for one in _of_model(target.model) if one.key != target.key] if isinstance(target, Target) else []
+
+
+def _of_model(model: str) -> list[Target]:
+    every = (one for one in targets.all_targets() if isinstance(one, Target))
+    return [one for one in every if one.model.lower() == model.lower()]
+
+
 def _pointing(target: AnyTarget, action: str) -> Iterator[tuple[Target, str]]:
     if not isinstance(target, Target):
         return
-    others = [one for one in targets.all_targets() if isinstance(one, Target)]
     for child, path in _children(target.children, ""):
-        for other in others:
-            if child.action == action and other.model.lower() == child.model.lower():
+        if child.action == action:
+            for other in _of_model(child.model):
                 yield other, path
 
 

@@ -39,11 +39,12 @@ def of(numbers: Collection[int]) -> dict[int, set[str]]:
     entries = AuditEntry.objects.filter(object_type=ABOUT, object_id__in=[str(number) for number in found])
     for number_, *values in entries.order_by().values_list("object_id", "before", "after"):
         written = {one["email"] for one in values if isinstance(one.get("email"), str)}
-        found[int(number_)] |= {norm for address in written if (norm := _norm(address))}
+        found[int(number_)] |= {norm for address in written if (norm := normal(address))}
     return found
 
 
-def _norm(address: str) -> str:
+def normal(address: str) -> str:
+    """As addresses are compared; "" for what is none."""
     try:
         return addresses.normalise(address)
     except addresses.BadAddress:

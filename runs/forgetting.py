@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
-from django.db.models import CharField, F, Model, Q, TextField
+from django.db.models import CharField, F, Model, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from runs.models import Alert, AuditEntry, Notice, Run, RunEvent
@@ -50,6 +50,31 @@ def without(text: str, words: Sequence[str]) -> str:
     return _pattern(words).sub(GONE, text)
 
 
+def names_of(model: type[Model]) -> tuple[str, ...]:
+    """The fields of one of these tables in which somebody may be named."""
+    return dict(_WRITTEN)[model]
+
+
+def texts_with_addresses(rows: QuerySet[Any], names: Sequence[str], most: int) -> list[str] | None:
+    """What stands in these fields of the rows in which there may be an address; None where there are more than so many."""
+    wanted = Q()
+    for name in names:
+        rows, looked_at = _as_text(rows, name)
+        wanted |= Q(**{f"{looked_at}__contains": "@"})
+    found = list(rows.filter(wanted).order_by().values_list(*names)[: most + 1])
+    return None if len(found) > most else [" ".join(_strings(list(row))) for row in found]
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from _strings(one)
+    elif isinstance(value, dict):
+        yield from _strings([*value, *value.values()])
+
+
 def _pattern(words: Sequence[str]) -> re.Pattern[str]:
     """The longest first: an address inside a longer name goes with it. ann@x.org is no part of joann@x.org."""
     longest_first = sorted(forms(words), key=len, reverse=True)
@@ -64,15 +89,20 @@ def forms(words: Sequence[str]) -> set[str]:
 
 
 def _naming(model: type[Model], names: Sequence[str], words: Sequence[str]) -> list[Any]:
-    rows, wanted = model._default_manager.all(), Q()
+    rows: QuerySet[Any] = model._default_manager.all()
+    wanted = Q()
     for name in names:
-        field = model._meta.get_field(name)
-        is_text = isinstance(field, (CharField, TextField))
-        if not is_text:
-            rows = rows.annotate(**{f"{name}_text": Cast(F(name), TextField())})
+        rows, looked_at = _as_text(rows, name)
         for word in forms(words):
-            wanted |= Q(**{f"{name if is_text else f'{name}_text'}__icontains": word})
+            wanted |= Q(**{f"{looked_at}__icontains": word})
     return list(rows.filter(wanted))
+
+
+def _as_text(rows: QuerySet[Any], name: str) -> tuple[QuerySet[Any], str]:
+    """The rows, and under which name the field is a text."""
+    if isinstance(rows.model._meta.get_field(name), (CharField, TextField)):
+        return rows, name
+    return rows.annotate(**{f"{name}_text": Cast(F(name), TextField())}), f"{name}_text"
 
 
 def _fitting(model: type[Model], name: str, value: Any) -> Any:

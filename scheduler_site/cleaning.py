@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from cleanup.targets import register, scopes
+from django.db.models import Q, QuerySet
+
+from cleanup.targets import Touched, register, scopes
 from cleanup.targets.deliveries import deliveries
 from cleanup.targets.inactive_subscribers import inactive_subscribers
 from cleanup.targets.report_records import report_files
@@ -21,7 +23,7 @@ def connect() -> None:
     """Called once the apps are loaded. What it needs of them is imported when it is used: beats never clean."""
     scopes.addresses_by(Addresses(_normalise, _whose, _known_as))
     register(deliveries(keep=_keep_counts, asked_about=_asked_about))
-    register(inactive_subscribers(erase=_erase))
+    register(inactive_subscribers(erase=_erase, touches=_TOUCHED))
     register(report_files(remove=_remove_files))
 
 
@@ -68,6 +70,31 @@ def _erase(subscriber_ids: Sequence[Any], now: datetime) -> Mapping[str, int]:
     for person in people:
         erasing.remove(None, person)
     return {"newsletters.Subscriber": len(people)}
+
+
+def _stay(function: str) -> Callable[[QuerySet[Any]], Q]:
+    def stays(held: QuerySet[Any]) -> Q:
+        from newsletters import held_traces
+
+        condition: Q = getattr(held_traces, function)(held)
+        return condition
+
+    return stays
+
+
+_TOUCHED = (
+    Touched("newsletters.Subscription", _stay("of_subscriptions"), by_kind=True),
+    Touched("newsletters.Delivery", _stay("of_deliveries")),
+    Touched("newsletters.ReaderEvent", _stay("of_events")),
+    Touched("newsletters.FeedbackMessage", _stay("of_feedback")),
+    Touched("newsletters.ImportJob", _stay("of_imports")),
+    Touched("runs.Run", _stay("of_runs")),
+    *(
+        Touched(model, _stay("of_notes"))
+        for model in ("runs.AuditEntry", "runs.Alert", "runs.Notice", "admin.LogEntry")
+    ),
+)
+"""What erasing somebody empties or deletes besides their own row (newsletters/erasing.py)."""
 
 
 def _remove_files(artefact_ids: Sequence[Any], now: datetime) -> Mapping[str, int]:

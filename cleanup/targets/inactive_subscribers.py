@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db.models import Exists, OuterRef, Q
 
 from cleanup.targets import scopes
-from cleanup.targets.registry import Filter, Target
+from cleanup.targets.registry import Filter, Target, Touched
 from runs import words
 
 
@@ -49,11 +49,14 @@ def _on(list_id: str) -> Q:
     )
 
 
-def inactive_subscribers(erase: Callable[[Sequence[Any], datetime], Mapping[str, int]]) -> Target:
+def inactive_subscribers(
+    erase: Callable[[Sequence[Any], datetime], Mapping[str, int]], touches: tuple[Touched, ...] = ()
+) -> Target:
     """Such people.
 
     Args:
         erase: erases these, everywhere, in the batch's transaction, and says what it deleted.
+        touches: what that changes elsewhere.
     """
     return Target(
         key="inactive_subscribers",
@@ -69,11 +72,13 @@ def inactive_subscribers(erase: Callable[[Sequence[Any], datetime], Mapping[str,
         "everywhere but from copies that earlier cleanups kept, which name them until they go themselves. A hash of the address "
         "is kept so that no import brings them back.",
         promise="Whoever is on a list and can be reached stays, whether they read or not: clicks are counted without "
-        "knowing whose. A copy of them would keep what must be forgotten, so there is none.",
+        "knowing whose. Whoever is named in something that is held stays with it. A copy of them would keep what must be "
+        "forgotten, so there is none.",
         scopes=(scopes.person("email_norm"),),
         filters=(Filter("list", "Only who was on the list", lambda: scopes.names("newsletters.List"), _on),),
         describe=lambda row: f"{row}, since {words.plain_date(row.created_at)}",
         may_archive=False,
         most_per_batch=5,
         remove=erase,
+        touches=touches,
     )

@@ -51,6 +51,18 @@ class Child:
 
 
 @dataclass(frozen=True)
+class Touched:
+    """A table whose rows are changed or deleted by a removal of the target's own: what is held of them keeps its rows."""
+
+    model: str
+    """As "app_label.ModelName"; it must be the model of a registered target, or no hold names its rows."""
+    stays: Callable[[QuerySet[Any]], Q]
+    """Held rows of that table → the rows of this target that stay because of them."""
+    by_kind: bool = False
+    """A hold on all of a target means only what the target takes at some age, not every row of its table."""
+
+
+@dataclass(frozen=True)
 class Filter:
     """Something by which staff may narrow a target down."""
 
@@ -131,6 +143,8 @@ class Target:
     remove: Callable[[Sequence[Any], datetime], Mapping[str, int]] | None = None
     """Instead of the SQL: removes the rows with these primary keys, inside the batch's transaction; returns the rows
     deleted by model label. Raising isolates the row it raised for: the batch is rolled back and halved."""
+    touches: tuple[Touched, ...] = ()
+    """What :attr:`remove` changes or deletes elsewhere: its plan says nothing of it."""
 
     @property
     def table(self) -> type[Model]:

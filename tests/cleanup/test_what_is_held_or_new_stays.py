@@ -7,18 +7,31 @@ import time
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import connection
-from django.db.models import BooleanField, Func, Q
+from django.db.models import BooleanField, Func, Model, Q
 from django.test import Client
 
 from cleanup import holding
 from cleanup import targets as registry
+from cleanup.selection import Selection
 from cleanup.targets import row_target
-from newsletters.models import Delivery, FeedbackMessage, Issue, List, ReaderEvent, Subscriber, Subscription
+from newsletters import held_traces
+from newsletters.models import (
+    Delivery,
+    FeedbackMessage,
+    ImportJob,
+    ImportProblem,
+    Issue,
+    List,
+    ReaderEvent,
+    Subscriber,
+    Subscription,
+)
 from reports import retention, storage
 from reports.models import ReportDefinition
-from runs.models import AuditEntry
+from runs.models import Alert, AuditEntry, Run, RunEvent
 from schedules import services as schedules
 from schedules.drafts import ScheduleDraft
 from tests.cleanup import targets
@@ -58,6 +71,62 @@ def test_a_held_log_entry_stays_as_it_is_when_a_reader_is_erased_by_a_cleanup() 
     targets.clean("inactive_subscribers", 365)
     entry.refresh_from_db()
     assert "left@example.org" in entry.object_label
+
+
+def _written_about(ann: Subscriber) -> dict[str, Model]:
+    """A row of every kind that erasing would change, by the target under which it can be held; "" is of nobody."""
+    issue = an_issue()
+    Issue.objects.filter(pk=issue.pk).update(finished_at=ago(900))
+    letter = Delivery.objects.create(issue=issue, email="x", email_norm=ann.email_norm, state=3, sent_at=ago(900))
+    about = {"object_type": "newsletters.subscriber", "object_id": str(ann.pk)}
+    AuditEntry.objects.create(action="changed", **about, before={"email": "Anna@Example.net"})
+    run = Run.objects.create(kind="import", target_id=1, state="succeeded", due_at=ago(900))
+    RunEvent.objects.create(run=run, message="Left out: <ann@example.org>.")
+    imported = ImportJob.objects.create(state="done")
+    ImportProblem.objects.create(job=imported, row=2, kind="wrong", value="Anna@Example.net", message="Twice")
+    return {
+        "deliveries": letter,
+        "reader_events": ReaderEvent.objects.create(kind="changed", delivery=letter, at=ago(900)),
+        "feedback": FeedbackMessage.objects.create(text="Write to anna@example.net, please", mailed_at=ago(300)),
+        "activity_log": AuditEntry.objects.create(action="left a list", **about),
+        "admin_log": LogEntry.objects.create(
+            user=User.objects.create(username="boss"), action_flag=2, object_repr="Ann <ann@example.org>"
+        ),
+        "runs": run,
+        "imports": imported,
+        "alerts": Alert.objects.create(
+            key="x", title="x", detail="To ann@example.org: refused", first_seen_at=ago(9), last_seen_at=ago(9)
+        ),
+        "people_on_no_list": ann,
+        "": AuditEntry.objects.create(action="changed", object_label="joann@example.org, ann@example.org.uk"),
+    }
+
+
+def test_whoever_is_named_in_what_is_held_is_not_erased_by_a_cleanup_and_everybody_else_is() -> None:
+    ann, bob = a_person("ann"), a_person("bob")
+    on_list(ann, "unsubscribed", 900)
+    written = _written_about(ann)
+    nobody = written.pop("")
+    chosen = Selection(row_target("inactive_subscribers"), ago(365))
+    holding.add_hold(None, target="activity_log", object_id=str(nobody.pk), reason="Is of somebody else")
+    on_list(bob, "unsubscribed", 900)
+    assert set(chosen.unheld(ago(0))) == {ann, bob}
+    for key, row in written.items():
+        hold = holding.add_hold(None, target=key, object_id=str(row.pk), reason="Audit")
+        assert set(chosen.unheld(ago(0))) == {bob}, key
+        holding.release_hold(None, hold.pk)
+    holding.add_hold(None, target="unconfirmed_subscriptions", reason="Only who never confirmed")
+    assert set(chosen.unheld(ago(0))) == {ann, bob}
+
+
+def test_while_more_is_held_than_can_be_read_nobody_is_erased_by_a_cleanup(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_list(a_person("ann"), "unsubscribed", 900)
+    AuditEntry.objects.bulk_create(AuditEntry(action="x", object_label=f"n{n}@example.org") for n in range(4))
+    holding.add_hold(None, target="activity_log", reason="Audit of 2026")
+    chosen = Selection(row_target("inactive_subscribers"), ago(365))
+    assert chosen.unheld(ago(0)).count() == 1
+    monkeypatch.setattr(held_traces, "MOST", 3)
+    assert chosen.unheld(ago(0)).count() == 0
 
 
 def test_a_hold_on_a_person_keeps_what_they_wrote() -> None:
