@@ -62,8 +62,9 @@ def held(target: Target, holds: Sequence[Hold]) -> Q | None:
 
 
 def is_held(target: AnyTarget, name: str, holds: Sequence[Hold]) -> bool:
-    """Whether something that is no row (a file) is held by its name."""
-    return any(hold.target == target.key and hold.object_id in ("", name) for hold in holds)
+    """Whether something that is no row (a file) is held by its path, or as older holds say by its name alone."""
+    names = ("", name, name.rpartition("/")[2])
+    return any(hold.target == target.key and hold.object_id in names for hold in holds)
 
 
 def _values(holds: Sequence[Hold]) -> dict[int, set[str]]:

@@ -7,13 +7,14 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, cast
 
 from django import forms
+from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from cleanup import holding, targets
 from cleanup.models import ANY_TARGET, Hold
-from cleanup.targets import FileTarget, Scope
+from cleanup.targets import AnyTarget, FileTarget, Scope
 from runs import form_errors
 
 ROW = "row"
@@ -28,8 +29,9 @@ class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
         label="What to keep", widget=UnfoldAdminSelectWidget, error_messages={"required": "Choose what to keep."}
     )
     object_id = forms.CharField(
-        label="Which one", required=False, max_length=64, widget=UnfoldAdminTextInputWidget,
-        help_text="Its number, as it stands in the address of its page.",
+        label="Which one", required=False, max_length=400, widget=UnfoldAdminTextInputWidget,
+        help_text="Its number, as it stands in the address of its page. Of a file: its name, or where it lies, such as "
+        "imports/readers.csv.",
     )  # fmt: skip
     value = forms.CharField(
         label="Which", required=False, max_length=254, widget=UnfoldAdminTextInputWidget,
@@ -59,9 +61,11 @@ class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        _target, _, scope = str(cleaned.get("what") or "").partition(":")
+        target, _, scope = str(cleaned.get("what") or "").partition(":")
         if scope == ROW and not cleaned.get("object_id", "").strip():
-            self.add_error("object_id", "Write the number of the row to keep.")
+            is_file = targets.is_known(target) and isinstance(targets.get(target), FileTarget)
+            which = "name of the file" if is_file else "number of the row"
+            self.add_error("object_id", f"Write the {which} to keep.")
         elif scope not in (ROW, ALL, "") and not self._value(scope):
             self.add_error(field_of(scope), "Choose which." if field_of(scope) != "value" else "Write which.")
         until = cleaned.get("until")
@@ -99,8 +103,9 @@ def choices() -> list[tuple[str, list[tuple[str, str]]]]:
     shared: list[tuple[str, str]] = []
     groups: dict[str, list[tuple[str, str]]] = {}
     for target in targets.all_targets():
-        one = "One file, by its name" if isinstance(target, FileTarget) else "One of them, by its number"
-        groups[target.key] = [(f"{target.key}:{ROW}", one), (f"{target.key}:{ALL}", "All of them")]
+        one = _one_by(target)
+        groups[target.key] = [(f"{target.key}:{ROW}", one)] if one else []
+        groups[target.key].append((f"{target.key}:{ALL}", "All of them"))
     for key, name, label in holding.scopes():
         (shared if key == ANY_TARGET else groups[key]).append((f"{key}:{name}", label))
     everywhere = [("Wherever they are", shared)] if shared else []
@@ -123,9 +128,18 @@ def shown_when() -> dict[str, str]:
     by_name: dict[str, list[str]] = {}
     for key, name, _ in holding.scopes():
         by_name.setdefault(field_of(name), []).append(f"{key}:{name}")
-    rows = [f"{target.key}:{ROW}" for target in targets.all_targets()]
+    rows = [f"{target.key}:{ROW}" for target in targets.all_targets() if _one_by(target)]
     found = {name: _one_of(values) for name, values in by_name.items()}
     return {"value": "false", **found, "object_id": _one_of(rows)}
+
+
+def _one_by(target: AnyTarget) -> str:
+    """By what staff say which one they mean; "" where they cannot know: its number stands on no page."""
+    if isinstance(target, FileTarget):
+        return "One file, by its name"
+    if target.number_is:
+        return f"One of them, by {target.number_is}"
+    return "One of them, by its number" if admin.site.is_registered(target.table) else ""
 
 
 def _one_of(values: list[str]) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import OperationalError, connection, transaction
 
 from cleanup import table_sql, targets
 from cleanup.models import ANY_TARGET, Hold
-from cleanup.targets import Scope, Target
+from cleanup.targets import FileTarget, Scope
 from runs import audit, clock, words
 from runs.audit import Actor
+from schedules.cron_words import joined
 
 WAITS = "10s"
 """So long a hold waits for the batches under way; each takes well under a second."""
@@ -25,8 +28,8 @@ def add_hold(
     actor: Actor, *, target: str, object_id: str = "", scope: str = "", value: str = "", reason: str,
     until: datetime | None = None,
 ) -> Hold:  # fmt: skip
-    """Keeps one row, all of a scope, or all rows of a target from being cleaned; ``target`` "*" with a scope for every
-    target that knows it. Waits for batches under way (under a second each), so that it knows what is still there.
+    """Keeps one row (or file), all of a scope, or all rows of a target from being cleaned; ``target`` "*" with a scope for
+    every target that knows it. Waits for batches under way (under a second each), so that it knows what is still there.
 
     Raises:
         ValidationError: at its field, in words; also when the row to hold is not (or no longer) there.
@@ -74,7 +77,9 @@ def in_words(hold: Hold) -> str:
         which = f"{scope.label if scope else hold.scope}: {hold.value_label or hold.value}"
         what = which if hold.target == ANY_TARGET else f"{targets.label(hold.target)}, {which}"
     else:
-        what = targets.label(hold.target) + (f", number {hold.object_id}" if hold.object_id else ", all of them")
+        is_file = targets.is_known(hold.target) and isinstance(targets.get(hold.target), FileTarget)
+        which = f", {hold.object_id}" if is_file else f", number {hold.object_id}"
+        what = targets.label(hold.target) + (which if hold.object_id else ", all of them")
     who = str(hold.created_by) if hold.created_by_id else "the system"
     until = f"until {words.plain_date(hold.until)}" if hold.until else "until it is released"
     return f"{what}: {hold.reason} ({who}, {until})"
@@ -145,7 +150,8 @@ def _wait_for_batches() -> None:
 def _require_row(hold: Hold) -> None:
     """Asked once batches wait for this hold: what is there now stays."""
     target = targets.get(hold.target)
-    if not isinstance(target, Target):
+    if isinstance(target, FileTarget):
+        hold.object_id = _path_of(target, hold.object_id)
         return
     try:
         is_there = target.table._default_manager.filter(pk=target.table._meta.pk.to_python(hold.object_id)).exists()
@@ -155,6 +161,27 @@ def _require_row(hold: Hold) -> None:
         raise ValidationError(
             {"object_id": "There is no such row. It may have been deleted a moment ago; an archive may still have it."}
         )
+
+
+def _path_of(target: FileTarget, said: str) -> str:
+    """Where the file lies that is meant, by its path or by its name alone."""
+    inside = [folder for folder in target.folders if PurePosixPath(folder) in PurePosixPath(said).parents]
+    paths = [str(PurePosixPath(said))] if inside else [f"{folder}/{said}" for folder in target.folders]
+    found = [path for path in paths if _is_file(path)]
+    if not found:
+        raise ValidationError(
+            {"object_id": "There is no such file. Write its name, or where it lies, such as imports/readers.csv."}
+        )
+    if len(found) > 1:
+        raise ValidationError({"object_id": f"Several files are called so. Write which: {joined(found, 'or')}."})
+    return found[0]
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return ".." not in PurePosixPath(path).parts and (Path(settings.FILES_DIR) / path).is_file()
+    except (OSError, ValueError):  # no file can be called so
+        return False
 
 
 def _facts(hold: Hold) -> dict[str, Any]:

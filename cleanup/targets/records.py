@@ -20,6 +20,7 @@ SESSIONS = Target(
     floor_days=1,
     description="What browsers of staff were remembered by, after it has expired.",
     promise="Whoever is signed in stays signed in.",
+    number_is="the value of its cookie in the browser",
     describe=lambda session: f"Session that expired on {session.expire_date:%d %b %Y}",
 )
 FAILED_SIGN_INS = Target(

@@ -132,6 +132,8 @@ class Target:
     """A row in words, for samples."""
     describe_related: tuple[str, ...] = ()
     """What :attr:`describe` reads through foreign keys."""
+    number_is: str = ""
+    """Where staff find which one it is, for a row without a page that has its number: "the value of its cookie"."""
     may_archive: bool = True
     """False where an archive would keep what must be forgotten."""
     names_people: bool = False

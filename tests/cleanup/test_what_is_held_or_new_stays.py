@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import BooleanField, Func, Model, Q
 from django.test import Client
@@ -37,7 +38,7 @@ from schedules.drafts import ScheduleDraft
 from tests.cleanup import targets
 from tests.cleanup.targets import ago
 from tests.cleanup.test_targets_of_newsletters import a_person, on_list
-from tests.cleanup.test_targets_of_records import a_file, a_report
+from tests.cleanup.test_targets_of_records import a_file, a_report, write
 from tests.newsletters.test_kept_counts import an_issue
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -224,19 +225,24 @@ def test_who_signs_up_while_a_batch_looks_for_its_rows_stays(monkeypatch: pytest
     assert Subscription.objects.filter(subscriber=people[-1]).count() == 1
 
 
-def test_a_file_that_is_held_by_its_name_stays_or_the_hold_is_refused(settings: Any, tmp_path: Any) -> None:
-    from django.core.exceptions import ValidationError
-
-    from tests.cleanup.test_targets_of_records import write
-
+@pytest.mark.parametrize("name", ["readers.csv", "imports/readers.csv"])
+def test_a_file_that_is_held_by_its_name_or_where_it_lies_stays(settings: Any, tmp_path: Any, name: str) -> None:
     settings.FILES_DIR = settings.MEDIA_ROOT = tmp_path
-    file = write("imports/readers.csv", 3)
-    try:
-        holding.add_hold(None, target="orphan_files", object_id="readers.csv", reason="A court asks for it")
-    except ValidationError:
-        return
+    file, other = write("imports/readers.csv", 3), write("imports/other.csv", 3)
+    hold = holding.add_hold(None, target="orphan_files", object_id=name, reason="A court asks for it")
+    assert "imports/readers.csv: A court" in holding.in_words(hold)
     targets.clean("orphan_files", 1)
-    assert file.exists()
+    assert file.exists() and not other.exists()
+
+
+def test_a_file_whose_name_says_too_little_is_not_held(settings: Any, tmp_path: Any) -> None:
+    settings.FILES_DIR = settings.MEDIA_ROOT = tmp_path
+    write("imports/readers.csv", 3)
+    write("attachments/readers.csv", 3)
+    with pytest.raises(ValidationError, match=r"attachments/readers\.csv or imports/readers\.csv"):
+        holding.add_hold(None, target="orphan_files", object_id="readers.csv", reason="A court asks for it")
+    with pytest.raises(ValidationError, match="no such file"):
+        holding.add_hold(None, target="orphan_files", object_id="x" * 300, reason="A court asks for it")
 
 
 def test_what_came_from_a_held_person_stays_also_when_the_letter_it_answered_goes() -> None:
