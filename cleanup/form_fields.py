@@ -11,10 +11,12 @@ from django.template.loader import render_to_string
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from cleanup import targets
-from cleanup.targets import AnyTarget, Filter
+from cleanup.targets import AnyTarget, Filter, scopes
 from runs import words
 
 PREFIX = "filter."
+WRITTEN = "filter-by-name."
+"""Where there are too many for a list: their name is written."""
 Filters = Mapping[str, Mapping[str, str]]
 
 
@@ -60,10 +62,21 @@ def filters_in(data: Mapping[str, Any]) -> Filters:
     """What was chosen of the filters, by target and by the filter's name; those left at "all" are left out."""
     found: dict[str, dict[str, str]] = {}
     for sent, value in data.items():
-        if sent.startswith(PREFIX) and value:
-            key, _, name = sent.removeprefix(PREFIX).partition(".")
-            found.setdefault(key, {})[name] = str(value)
+        for prefix in (PREFIX, WRITTEN):
+            if sent.startswith(prefix) and value:
+                key, _, name = sent.removeprefix(prefix).partition(".")
+                found.setdefault(key, {})[name] = _found(key, name, value) if prefix == WRITTEN else str(value)
     return found
+
+
+def _found(key: str, name: str, said: str) -> str:
+    """The value of a name; what nothing is called stays as it was written, and is refused."""
+    known = targets.get(key).filters if targets.is_known(key) else ()
+    one = next((one for one in known if one.name == name), None)
+    try:
+        return one.named.find(said) if one is not None and one.named is not None else said
+    except ValueError:
+        return said
 
 
 class PreviewWidget(forms.Widget):
@@ -116,7 +129,11 @@ def _shown(target: AnyTarget, keys: Sequence[str], chosen: Mapping[str, str]) ->
 
 def _filter(key: str, one: Filter, value: str) -> dict[str, Any]:
     options = [(str(option), label, str(option) == value) for option, label in one.choices()]
-    is_lost = bool(value) and not any(is_chosen for _, _, is_chosen in options)
+    label = one.name_of(value) if value else ""
+    is_lost = bool(value) and not label
+    shown = {"label": one.label, "options": options, "is_lost": is_lost}
+    if one.named is not None and len(options) >= scopes.MOST_OFFERED:
+        return {**shown, "name": f"{WRITTEN}{key}.{one.name}", "written": label or value, "is_written": True}
     if is_lost:
         options.append((value, "What was chosen is no longer there", True))
-    return {"name": f"{PREFIX}{key}.{one.name}", "label": one.label, "options": options, "is_lost": is_lost}
+    return {**shown, "name": f"{PREFIX}{key}.{one.name}"}

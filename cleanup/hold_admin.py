@@ -11,7 +11,6 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminSelectWidget
 
 from cleanup import hold_form, holding
 from cleanup.hold_form import HoldForm
@@ -62,10 +61,7 @@ class HoldAdmin(ModelAdmin):  # type: ignore[misc]
         kwargs["fields"] = ()
         if obj is not None:
             return super().get_form(request, obj, change=change, **{**kwargs, "form": forms.ModelForm})
-        more: dict[str, Any] = {
-            name: forms.ChoiceField(label=one.label, required=False, widget=UnfoldAdminSelectWidget)
-            for name, one in hold_form.chosen_from().items()
-        }
+        more: dict[str, Any] = {name: hold_form.field_for(one) for name, one in hold_form.chosen_from().items()}
         form = type("HoldForm", (HoldForm,), more)
         return super().get_form(request, obj, change=change, **{**kwargs, "form": form})
 

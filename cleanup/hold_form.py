@@ -14,6 +14,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from cleanup import holding, targets
 from cleanup.models import ANY_TARGET, Hold
+from cleanup.name_input import NameInput
 from cleanup.targets import AnyTarget, FileTarget, Scope
 from runs import form_errors
 
@@ -23,7 +24,7 @@ WHICH = "which__"
 
 
 class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
-    """What is kept, why, and until when. The admin adds a select for each scope whose values can be chosen."""
+    """What is kept, why, and until when. The admin adds a field for each scope whose values can be chosen."""
 
     what = forms.ChoiceField(
         label="What to keep", widget=UnfoldAdminSelectWidget, error_messages={"required": "Choose what to keep."}
@@ -57,7 +58,11 @@ class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         cast(forms.ChoiceField, self.fields["what"]).choices = [("", "Choose…"), *choices()]
         for name, one in chosen_from().items():
-            cast(forms.ChoiceField, self.fields[name]).choices = [("", "Choose…"), *one.choices()]  # type: ignore[misc]
+            offered = one.choices() if one.choices else ()
+            if one.named is not None:
+                cast(NameInput, self.fields[name].widget).offered = [label for _, label in offered]
+            else:
+                cast(forms.ChoiceField, self.fields[name]).choices = [("", "Choose…"), *offered]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -68,6 +73,8 @@ class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error("object_id", f"Write the {which} to keep.")
         elif scope not in (ROW, ALL, "") and not self._value(scope):
             self.add_error(field_of(scope), "Choose which." if field_of(scope) != "value" else "Write which.")
+        elif field_of(scope) in cleaned:
+            self._find(field_of(scope))
         until = cleaned.get("until")
         if until is not None and until < timezone.localdate():
             self.add_error("until", "That day has passed. Choose a later one, or leave it empty.")
@@ -94,6 +101,15 @@ class HoldForm(forms.ModelForm):  # type: ignore[type-arg]
             "until": _end_of(said["until"]),
         }
 
+    def _find(self, name: str) -> None:
+        """Puts the number in the place of the name that was written."""
+        named = chosen_from()[name].named if name in chosen_from() else None
+        if named is not None:
+            try:
+                self.cleaned_data[name] = named.find(self.cleaned_data[name])
+            except ValueError as error:
+                self.add_error(name, str(error))
+
     def _value(self, scope: str) -> str:
         return str(self.cleaned_data.get(field_of(scope)) or "").strip()
 
@@ -116,6 +132,15 @@ def chosen_from() -> Mapping[str, Scope]:
     """The field of each scope whose values can be chosen."""
     every = (one for target in targets.all_targets() for one in target.scopes)
     return {f"{WHICH}{one.name}": one for one in every if one.choices is not None}
+
+
+def field_for(scope: Scope) -> forms.Field:
+    """The field in which one of the values of a scope is chosen."""
+    if scope.named is None:
+        return forms.ChoiceField(label=scope.label, required=False, widget=UnfoldAdminSelectWidget)
+    return forms.CharField(
+        label=scope.label, required=False, widget=NameInput(), help_text="Begin to write its name, and choose it."
+    )
 
 
 def field_of(scope: str) -> str:

@@ -118,10 +118,9 @@ def _check(hold: Hold) -> None:
         except ValueError as error:
             errors["value"] = str(error)
         else:
-            offered = dict(scope.choices()) if scope.choices else {}
-            hold.value_label = offered.get(hold.value, "")[:200]
+            hold.value_label = scope.name_of(hold.value)[:200]
             hold.meant_id = scope.whose(hold.value) if scope.whose and hold.value else None
-            if not hold.value or (scope.choices and hold.value not in offered):
+            if not hold.value or (scope.choices and not hold.value_label):
                 errors["value"] = "Choose which."
     if not hold.reason:
         errors["reason"] = "Say why it must be kept."

@@ -130,7 +130,7 @@ def _filters(draft: PolicyDraft) -> str:
                 return f"{target.label}: “{name}” is no longer offered. Choose again."
             if not value:
                 return f"{target.label}: choose “{offered[name].label}”, or all of them."
-            if value not in {str(one) for one, _ in offered[name].choices()}:
+            if not offered[name].name_of(value):
                 return f"{target.label}: what was chosen for “{offered[name].label}” is no longer there. Choose again."
     return ""
 

@@ -89,7 +89,7 @@ def _filter(key: str, name: str, value: str) -> str:
         one = next(one for one in targets.get(key).filters if one.name == name)
     except (KeyError, StopIteration):
         return f"{name} {value} (no longer offered)"
-    label = next((label for option, label in one.choices() if str(option) == value), f"{value} (no longer there)")
+    label = one.name_of(value) or f"{value} (no longer there)"
     return f"{one.label.lower()}: {label}"
 
 

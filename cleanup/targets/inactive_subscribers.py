@@ -10,7 +10,7 @@ from django.apps import apps
 from django.db.models import Exists, OuterRef, Q
 
 from cleanup.targets import scopes
-from cleanup.targets.registry import Filter, Target, Touched
+from cleanup.targets.registry import Target, Touched
 from runs import words
 
 
@@ -75,7 +75,7 @@ def inactive_subscribers(
         "knowing whose. Whoever is named in something that is held stays with it. A copy of them would keep what must be "
         "forgotten, so there is none.",
         scopes=(scopes.person("email_norm"),),
-        filters=(Filter("list", "Only who was on the list", lambda: scopes.names("newsletters.List"), _on),),
+        filters=(scopes.by("list", "Only who was on the list", scopes.LISTS, _on),),
         describe=lambda row: f"{row}, since {words.plain_date(row.created_at)}",
         may_archive=False,
         most_per_batch=5,

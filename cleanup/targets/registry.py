@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from django.apps import apps
 from django.db.models import Model, Q, QuerySet
@@ -62,6 +62,16 @@ class Touched:
     """A hold on all of a target means only what the target takes at some age, not every row of its table."""
 
 
+class Named(Protocol):
+    """Things that staff choose by name, however many there are."""
+
+    def name_of(self, value: str) -> str:
+        """What a value is called; "" when there is none such."""
+
+    def find(self, said: str) -> str:
+        """The value of what staff wrote: a name, or the value itself. Raises ValueError in words."""
+
+
 @dataclass(frozen=True)
 class Filter:
     """Something by which staff may narrow a target down."""
@@ -69,9 +79,15 @@ class Filter:
     name: str
     label: str
     choices: Callable[[], Sequence[tuple[str, str]]]
-    """(value, label), looked up when a form is shown."""
+    """(value, label), looked up when a form is shown; of very many, the first."""
     q: Callable[[str], Q]
     """The rows with this value."""
+    named: Named | None = None
+    """Where there may be more values than are offered."""
+
+    def name_of(self, value: str) -> str:
+        """What a value is called; "" when there is none such."""
+        return _name_of(self, value)
 
 
 @dataclass(frozen=True)
@@ -84,13 +100,25 @@ class Scope:
     q: Callable[[str], Q]
     """The rows that belong to this value."""
     choices: Callable[[], Sequence[tuple[str, str]]] | None = None
-    """(value, label) to choose from; None where staff write the value themselves."""
+    """(value, label) to choose from, of very many the first; None where staff write the value themselves."""
+    named: Named | None = None
+    """Where there may be more values than are offered."""
     normalise: Callable[[str], str] = str.strip
     """What was written → the value as it is stored. Raises ValueError in words."""
     whose: Callable[[str], int | None] | None = None
     """Where what has this value may be called otherwise one day (a person's address): its number, kept with the hold."""
     known_as: Callable[[Collection[int]], Mapping[int, Collection[str]]] | None = None
     """Every value by which these numbers are or were known."""
+
+    def name_of(self, value: str) -> str:
+        """What a value is called; "" when there is none such, or where staff write it themselves."""
+        return _name_of(self, value)
+
+
+def _name_of(one: Filter | Scope, value: str) -> str:
+    if one.named is not None:
+        return one.named.name_of(value)
+    return next((label for known, label in one.choices() if str(known) == value), "") if one.choices else ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from django.db.models.lookups import IsNull, LessThan
 
 from cleanup.targets import scopes
-from cleanup.targets.registry import Child, Filter, Target
+from cleanup.targets.registry import Child, Target
 from runs import words
 
 _COMPLETE = ("succeeded", "skipped")
@@ -97,12 +97,7 @@ REPORT_RECORDS = Target(
         Child("reports.ShareLink", "report_run", children=(Child("reports.DownloadEvent", "link", "unlink"),)),
         Child("reports.ReportRun", "again_of", "unlink"),
     ),
-    filters=(
-        Filter(
-            "report", "Only of the report", lambda: scopes.names("reports.ReportDefinition"),
-            lambda value: Q(definition=value),
-        ),
-    ),
+    filters=(scopes.by("report", "Only of the report", scopes.REPORTS, lambda value: Q(definition=value)),),
     describe=lambda row: f"{row.name}, {row.period}",
 )  # fmt: skip
 

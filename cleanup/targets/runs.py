@@ -10,7 +10,8 @@ from django.db.models import Exists, Max, OuterRef, Q, Subquery
 from django.db.models.lookups import IsNull
 
 from cleanup.models import CleanupRun
-from cleanup.targets.registry import Child, Filter, Scope, Target
+from cleanup.targets import scopes
+from cleanup.targets.registry import Child, Filter, Target
 from runs import retired, words
 from runs.models import Run
 from runs.states import FINAL, State
@@ -62,11 +63,6 @@ def _kinds() -> list[tuple[str, str]]:
     return [(key, kind.label if (kind := kinds.find(key)) else key) for key in known]
 
 
-def _schedules() -> list[tuple[str, str]]:
-    rows = Schedule.objects.order_by("periodic_task__name").values_list("pk", "periodic_task__name")
-    return [(str(pk), name) for pk, name in rows[:500]]
-
-
 RUNS = Target(
     key=KEY,
     label="Old runs, with their logs",
@@ -88,7 +84,7 @@ RUNS = Target(
         Child("runs.Run", "retry_of", "unlink"),
     ),
     filters=(Filter("kind", "Only of the kind", _kinds, lambda value: Q(kind=value)),),
-    scopes=(Scope("schedule", "One schedule, with all of its runs", lambda value: Q(schedule_id=value), _schedules),),
+    scopes=(scopes.of_one("schedule", "One schedule, with all of its runs", scopes.SCHEDULES, "schedule_id"),),
     describe=describe,
 )
 

@@ -16,8 +16,9 @@ from django.test import Client
 
 from cleanup import holding
 from cleanup import targets as registry
+from cleanup.models import CleanupPolicy, Hold
 from cleanup.selection import Selection
-from cleanup.targets import row_target
+from cleanup.targets import row_target, scopes
 from newsletters import held_traces
 from newsletters.models import (
     Delivery,
@@ -26,6 +27,7 @@ from newsletters.models import (
     ImportProblem,
     Issue,
     List,
+    Newsletter,
     ReaderEvent,
     Subscriber,
     Subscription,
@@ -35,6 +37,7 @@ from reports.models import ReportDefinition
 from runs.models import Alert, AuditEntry, Run, RunEvent
 from schedules import services as schedules
 from schedules.drafts import ScheduleDraft
+from schedules.models import Schedule
 from tests.cleanup import targets
 from tests.cleanup.targets import ago
 from tests.cleanup.test_targets_of_newsletters import a_person, on_list
@@ -140,17 +143,39 @@ def test_a_hold_on_a_person_keeps_what_they_wrote() -> None:
     assert FeedbackMessage.objects.filter(pk=message.pk).exists()
 
 
-def test_any_schedule_can_be_held(policy: Any) -> None:
-    names = [f"S{number:04}" for number in range(502)]
+def test_any_schedule_can_be_held(client: Client, policy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scopes, "MOST_OFFERED", 2)
+    names = [f"S{number}" for number in range(4)]
     for name in names:
         schedules.create_schedule(
             None, ScheduleDraft.for_kind("cleanup", name=name, target_id=policy.pk, expression="30 3 * * *")
         )
-    from schedules.models import Schedule
-
     last = Schedule.objects.get(periodic_task__name=names[-1])
     hold = holding.add_hold(None, target="runs", scope="schedule", value=str(last.pk), reason="Audit")
-    assert hold.pk
+    assert hold.value_label == names[-1]
+    client.force_login(User.objects.create_superuser("boss"))
+    typed = {"what": "runs:schedule", "reason": "Audit"}
+    shown = client.get("/admin/cleanup/hold/add/").content.decode()
+    assert '<option value="S1">' in shown and '<option value="S2">' not in shown, "so many are offered, and no more"
+    refused = client.post("/admin/cleanup/hold/add/", {**typed, "which__schedule": "S9"}).content.decode()
+    assert "No schedule is called so" in refused and 'value="S9"' in refused
+    client.post("/admin/cleanup/hold/add/", {**typed, "which__schedule": "s2"})
+    assert Hold.objects.latest("pk").value_label == "S2"
+
+
+def test_a_policy_can_be_narrowed_down_to_any_newsletter(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scopes, "MOST_OFFERED", 2)
+    letters = [Newsletter.objects.create(name=f"N{n}", subject="News", body="Hello") for n in range(4)]
+    client.force_login(User.objects.create_superuser("boss"))
+    typed = {"name": "Old letters", "targets": ["deliveries"], "days": "60", "archive": "none"}
+    name = "filter-by-name.deliveries.newsletter"
+    page = client.post("/admin/cleanup/cleanuppolicy/add/", {**typed, name: "N9"}).content.decode()
+    assert "no longer there" in page and f'name="{name}" value="N9"' in page
+    assert client.post("/admin/cleanup/cleanuppolicy/add/", {**typed, name: "N3"}).status_code == 302
+    stored = CleanupPolicy.objects.get()
+    assert stored.filters == {"deliveries": {"newsletter": str(letters[3].pk)}}
+    page = client.get(f"/admin/cleanup/cleanuppolicy/{stored.pk}/change/").content.decode()
+    assert f'name="{name}" value="N3"' in page
 
 
 def test_a_hold_may_last_as_long_as_a_calendar_goes(client: Client, sessions: Any) -> None:
