@@ -163,8 +163,8 @@ def _one_by(target: AnyTarget) -> str:
     if isinstance(target, FileTarget):
         return "One file, by its name"
     if target.number_is:
-        return f"One of them, by {target.number_is}"
-    return "One of them, by its number" if admin.site.is_registered(target.table) else ""
+        return f"One {target.noun[0]}, by {target.number_is}"
+    return f"One {target.noun[0]}, by its number" if admin.site.is_registered(target.table) else ""
 
 
 def _one_of(values: list[str]) -> str:

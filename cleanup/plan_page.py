@@ -100,7 +100,7 @@ class PlanShown:
 
     @property
     def took(self) -> str:
-        """How long a run takes, in words."""
+        """How long deleting all of it takes, in words; a run that stops at its limit takes less."""
         return took_words(sum(one.seconds for one in self.findings))
 
     @property

@@ -180,7 +180,9 @@ class _Attempt:
         return min(ends) - self._total if ends else None
 
     def _expected(self) -> int:
-        return max(self._stored.expected or 0, self._total)
+        """What it gets to at most: all that was counted, as far as its limits let it."""
+        limits = (self._stored.expected or 0, self._stored.rule.get("max_rows"), self._stored.allowed)
+        return max(min(limit for limit in limits if limit is not None), self._total)
 
     def _why_stop(self) -> str:
         """Why no further batch may begin, in words; "" when one may."""

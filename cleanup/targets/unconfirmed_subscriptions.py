@@ -47,7 +47,7 @@ LEFT_ON_NO_LIST = Target(
     floor_days=30,
     condition=on_no_list,
     description="What sign-ups leave behind when they are cleaned. They can sign up again at any time.",
-    promise="Whoever is or was on a list, ever got a mail, or ever answered stays.",
+    promise="Whoever is or was on a list stays, and so does who got a mail or answered, as long as that is on record.",
     children=(
         Child("newsletters.Subscription", "subscriber"),
         Child("newsletters.Delivery", "subscriber", "unlink"),

@@ -30,7 +30,7 @@ from cleanup import (
 )
 from cleanup.models import CleanupApproval, CleanupPolicy, CleanupRun, FileOutbox
 from runs import clock
-from runs.models import AuditEntry, Notice
+from runs.models import AuditEntry, Notice, Run
 from runs.tasks import JobFailed
 from tests.cleanup import tables
 from tests.cleanup.conftest import begin, change, enabled
@@ -81,6 +81,8 @@ def test_a_cap_ends_in_a_backlog_that_the_next_runs_work_off(made: dict[str, Any
     for total, backlog, state in ((400, 600, "partial"), (400, 200, "partial"), (200, 0, "done"), (0, 0, "done")):
         done = clean(policy)
         assert (done.total, done.backlog, done.state) == (total, backlog, state), done.reason
+        run = Run.objects.get(pk=done.run_id)
+        assert (run.progress_done, run.progress_total) == (total, total), "as far as its limit lets it"
     assert "limit of 400" in CleanupRun.objects.earliest("id").reason
 
 
