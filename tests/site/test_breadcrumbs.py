@@ -38,4 +38,4 @@ def test_a_thing_is_found_under_its_list(boss: Client) -> None:
     letter = Newsletter.objects.order_by("pk")[0]
     page = reverse("admin:newsletters_newsletter_change", args=[letter.pk])
     assert way(boss, page) == ["Newsletters", letter.name]
-    assert way(boss, reverse("admin:newsletters_newsletter_add")) == ["Newsletters"]
+    assert way(boss, reverse("admin:newsletters_newsletter_add")) == ["Newsletters", "New"]
