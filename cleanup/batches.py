@@ -104,12 +104,12 @@ def run_batch(
     return Done(done.removed, done.found, done.place, time.monotonic() - began)
 
 
-def own(work: Work) -> CleanupRun:
+def own(work: Work, now: datetime) -> CleanupRun:
     """The run's record, as :func:`owned` gives it."""
-    return owned(work.cleanup_run_id, work.attempt)
+    return owned(work.cleanup_run_id, work.attempt, now)
 
 
-def owned(cleanup_run_id: int, attempt: int) -> CleanupRun:
+def owned(cleanup_run_id: int, attempt: int, now: datetime) -> CleanupRun:
     """The run's record, locked, and its policy with it: who switches that off waits for the batch, and none follows.
 
     Raises:
@@ -117,15 +117,17 @@ def owned(cleanup_run_id: int, attempt: int) -> CleanupRun:
         Stopped: the run must not go on.
     """
     # The policy first: so does who deletes it.
-    policy = locked(CleanupPolicy.objects.filter(runs=cleanup_run_id)).first()
+    policies = locked(CleanupPolicy.objects.filter(runs=cleanup_run_id))
+    policy = policies.values_list("is_enabled", "enabled_rule_hash").first()
     stored = locked(CleanupRun.objects.filter(pk=cleanup_run_id, attempt=attempt, finished_at=None)).first()
     if stored is None:
         raise LeaseLost
-    if policy is None or not policy.is_enabled:
+    is_enabled, enabled_rule_hash = policy or (False, "")
+    if not is_enabled:
         raise Stopped(reasons.SWITCHED_OFF)
-    if policy.enabled_rule_hash != stored.rule_hash:
+    if enabled_rule_hash != stored.rule_hash:
         raise Stopped(reasons.CHANGED)
-    if stored.started_at > clock.now():
+    if stored.started_at > now:
         raise Stopped(reasons.CLOCK_WENT_BACK)  # its cutoff was fixed by a clock that was ahead
     return stored
 
@@ -160,10 +162,10 @@ class _Attempt:
     def perform(self, size: int, place: Place | None, only: Sequence[Any] | None) -> Done:
         began = time.monotonic()
         work = self._work
-        stored = own(work)
+        now = clock.now()
+        stored = own(work, now)
         # Holds before rows: from here on nobody sets one, so what is read now is what counts at the commit.
         held_rows.freeze()
-        now = clock.now()
         found, deletable = self._lock_rows(size, place, only, now)
         failpoints.passing("cleanup_locked")
         self.pks = deletable

@@ -13,6 +13,7 @@ from cleanup import batches, selection
 from cleanup.batches import Done, RowsFailed, RowsInUse, Work
 from cleanup.pace import Pace
 from cleanup.selection import Place
+from runs import clock
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Cleaning:
     def _go_behind(self, pk: Any, poison: dict[str, str] | None = None) -> Done:
         work = self._work
         with transaction.atomic():
-            stored = batches.own(work)
+            stored = batches.own(work, clock.now())
             if poison and not any(
                 (one["target"], one["pk"]) == (poison["target"], poison["pk"]) for one in stored.poison
             ):

@@ -52,9 +52,9 @@ class FileCleaning:
         target, key = self._target, self._target.key
         with transaction.atomic():
             batches.wait_at_most()
-            stored = batches.owned(self._run_id, self._attempt)
-            held_rows.freeze()
             now = clock.now()
+            stored = batches.owned(self._run_id, self._attempt, now)
+            held_rows.freeze()
             holds = held_rows.biting(target, now)
             paths = [file.path for file in files]
             still = target.is_orphan(paths) - outbox.waiting(paths)
