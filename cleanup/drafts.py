@@ -19,7 +19,7 @@ class PolicyDraft:
     filters: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By target, then by the filter's name: only what was chosen."""
     keep_last: int | None = None
-    batch_size: int = 5000
+    batch_size: int = 10_000
     max_rows: int | None = 100_000
     max_minutes: int | None = 30
     rest_ms: int | None = 200

@@ -28,7 +28,7 @@ def preview(policy: CleanupPolicy, now: datetime, *, seconds: float = SECONDS) -
 
 
 def plan(
-    rule: Mapping[str, Any], since: datetime, now: datetime, *, seconds: float = SECONDS, batch_size: int = 5000,
+    rule: Mapping[str, Any], since: datetime, now: datetime, *, seconds: float = SECONDS, batch_size: int = 10_000,
     rest_ms: int = 0, in_short: bool = False,
 ) -> Plan:  # fmt: skip
     """What a rule would delete by the cutoff that hangs on ``since``; in short for a run, which only asks how many.

@@ -43,7 +43,7 @@ class CleanupPolicy(models.Model):
         help_text="So many of each group stay, however old they are.",
     )  # fmt: skip
     batch_size = models.PositiveIntegerField(
-        "at most this many rows at once", default=5000, validators=[MinValueValidator(1), MaxValueValidator(20_000)]
+        "at most this many rows at once", default=10_000, validators=[MinValueValidator(1), MaxValueValidator(20_000)]
     )
     max_rows = models.PositiveIntegerField(
         "at most this many rows a run", null=True, blank=True, validators=[MinValueValidator(1)]
