@@ -42,10 +42,15 @@ def use_theme(page: Page, theme: str) -> None:
     page.add_init_script(f"if (window === window.top) localStorage.setItem('adminTheme', JSON.stringify('{theme}'))")
 
 
+_STANDS_STILL = """() => document.getAnimations().every(
+    one => one.playState !== "running" || one.effect.getComputedTiming().endTime === Infinity)"""
+
+
 def faults(page: Page, *, context: str = "#content") -> list[object]:
     """What axe finds serious or critical in the page as it is, by day and at night, and what only a mouse reaches."""
     page.wait_for_load_state("networkidle")
     page.locator("#content").wait_for()
+    page.wait_for_function(_STANDS_STILL)  # half faded in, a colour is not yet its own
     chosen = page.evaluate("localStorage.getItem('adminTheme')")
     assert ("dark" in (chosen or "")) == page.evaluate("document.documentElement.classList.contains('dark')"), chosen
     found = _violations(page, context)
